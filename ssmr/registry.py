@@ -9,12 +9,14 @@ Importing this module imports no part: parts are imported at the first look-up (
 from __future__ import annotations
 
 import difflib
+import pkgutil
 from importlib import import_module
 
 from mmengine import registry as mm
 from mmengine.registry import Registry
 
 from ssmr.errors import ConfigError
+from ssmr.torchvision_shim import ensure_torchvision
 
 
 class PartRegistry(Registry):
@@ -38,25 +40,31 @@ class PartRegistry(Registry):
             raise ConfigError(f'{key!r} is not in the {self.name} registry{self._close(name)}', self._hint())
         return found
 
+    def import_from_location(self) -> None:
+        """Import every module of the packages that hold this kind: a new file there is found without any list."""
+        if self._imported:
+            return
+        self._imported = True  # first, because the modules look at registries while they are imported
+        for name in self._locations:
+            module = import_module(name)
+            if name.startswith('ssmr.'):
+                for info in pkgutil.iter_modules(getattr(module, '__path__', []), f'{name}.'):
+                    import_module(info.name)
+
     def _from_elsewhere(self, scope: str | None, key: str) -> type | None:
         """Look ``key`` up under mmengine's own registry of models or, for a child, under its parent."""
         if scope in (None, 'ssmr'):
             return None if self.parent is None else self.parent.module_dict.get(key)
-        if scope == 'mmpretrain':
-            from ssmr.backbones.torchvision_shim import ensure_torchvision
-
-            ensure_torchvision()
         try:
-            other = getattr(import_module(f'{scope}.registry'), 'MODELS' if self.parent is None else self.parent_name)
-        except (ImportError, AttributeError):
+            import_module(f'{scope}.registry')  # hangs that package's registries below mmengine's
+        except ImportError:
             return None
+        other = (self.parent or mm.MODELS).children.get(scope)
+        if other is None:
+            return None
+        ensure_torchvision()  # mmpretrain and its like import it
         other.import_from_location()
         return other.module_dict.get(key.split('.', 1)[1])
-
-    @property
-    def parent_name(self) -> str:
-        """The name under which mmengine-like packages expose this kind: ``hook`` -> ``HOOKS``."""
-        return next(n for n in dir(mm) if n.isupper() and getattr(mm, n) is self.parent)
 
     def _close(self, name: str) -> str:
         known = list(self.module_dict) + ([] if self.parent is None else list(self.parent.module_dict))
@@ -89,7 +97,7 @@ HEADS = _root('head', 'ssmr.heads')
 MODELS = _child('model', mm.MODELS, 'ssmr.assessors')
 DATASETS = _child('dataset', mm.DATASETS, 'ssmr.datasets')
 METRICS = _child('metric', mm.METRICS, 'ssmr.evaluation.mmengine_metric')
-HOOKS = _child('hook', mm.HOOKS, 'ssmr.engine')
-OPTIMIZERS = _child('optimizer', mm.OPTIMIZERS, 'ssmr.engine')
-OPTIM_WRAPPERS = _child('optim_wrapper', mm.OPTIM_WRAPPERS, 'ssmr.engine')
-PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'ssmr.engine')
+HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'ssmr.engine')
+OPTIMIZERS = _child('optimizer', mm.OPTIMIZERS, 'mmengine.optim', 'ssmr.engine')
+OPTIM_WRAPPERS = _child('optim_wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'ssmr.engine')
+PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.optim', 'ssmr.engine')

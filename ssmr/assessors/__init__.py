@@ -1,0 +1,1 @@
+"""Assessors: whole models, from a batch of reference graphs to losses or scores."""

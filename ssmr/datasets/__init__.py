@@ -1,0 +1,1 @@
+"""Data sets: readers, image loading and reference-graph batches."""

@@ -1,0 +1,1 @@
+"""Heads: from the read-out of a graph to a loss and a score."""

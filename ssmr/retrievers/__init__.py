@@ -1,0 +1,1 @@
+"""Retrievers (SRIG): from feature banks to the references of every work."""

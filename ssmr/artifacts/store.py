@@ -1,0 +1,146 @@
+"""The store: one folder per artifact, named by the fingerprint of everything that went into it.
+
+A folder without ``manifest.json`` does not exist. It is built under ``<name>.partial``, gets its manifest last and is then
+renamed, so that a kill at any instant leaves either the whole artifact or a partial one that the next run continues.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ssmr.artifacts.files import fsync_directory, fsync_file, read_json, sha256_file, write_json
+from ssmr.config.fingerprint import changed_fields, fingerprint
+from ssmr.errors import ArtifactError, SsmrError
+
+MANIFEST = 'manifest.json'
+
+
+@dataclass(frozen=True)
+class ArtifactKey:
+    """What an artifact is (kind, name) and everything it depends on (inputs: plain JSON values)."""
+
+    kind: str
+    name: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the inputs."""
+        return fingerprint(self.inputs)
+
+    @property
+    def folder(self) -> str:
+        """The folder's name; 16 digits tell artifacts apart, the manifest holds all 64."""
+        return f'{self.name}-{self.fingerprint[:16]}'
+
+
+class ArtifactStore:
+    """A folder of artifacts, shared by every config, run and process that points to it.
+
+    Args:
+        root: The folder; created at the first write.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+
+    def path(self, key: ArtifactKey) -> Path:
+        """Where the artifact lies, or would lie."""
+        return self.root / key.kind / key.folder
+
+    def has(self, key: ArtifactKey) -> bool:
+        """Whether a complete artifact of these inputs exists."""
+        return (self.path(key) / MANIFEST).is_file()
+
+    def get_or_build(self, key: ArtifactKey, build: Callable[[Path], Mapping[str, Any]]) -> Path:
+        """Return the artifact's folder, building it first where it is missing.
+
+        Args:
+            key: The artifact.
+            build: Writes the files into the folder it is given, which may hold what an interrupted build
+                left there, and returns facts for the manifest.
+
+        Raises:
+            ArtifactError: The disk is full, or what the build left cannot be stored.
+        """
+        final = self.path(key)
+        if self.has(key):
+            return final
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f'{final}.lock'):  # a second process waits here, then finds the artifact made
+            if self.has(key):
+                return final
+            partial = final.with_name(final.name + '.partial')
+            partial.mkdir(exist_ok=True)
+            try:
+                facts = build(partial)
+                _commit(partial, final, key, facts)
+            except SsmrError:  # bad input or a full disk: going on later would not help, so nothing is left behind
+                shutil.rmtree(partial)
+                raise
+        return final
+
+    def stale_fields(self, key: ArtifactKey) -> list[str]:
+        """Say why ``key`` is a miss: the inputs in which it differs from the most similar artifact of its name.
+
+        Returns:
+            Dotted field names; empty where there is no artifact of this kind and name at all.
+        """
+        others = [
+            changed_fields(read_json(manifest)['inputs'], key.inputs)
+            for manifest in self.root.glob(f'{key.kind}/{key.name}-*/{MANIFEST}')
+        ]
+        return min(others, key=len, default=[])
+
+
+def _commit(partial: Path, final: Path, key: ArtifactKey, facts: Mapping[str, Any]) -> None:
+    files = {}
+    for path in sorted(partial.iterdir()):
+        if path.name.startswith('.') or path.name == MANIFEST:  # what a kill in the middle of a write left
+            path.unlink()
+            continue
+        fsync_file(path)
+        files[path.name] = {'bytes': path.stat().st_size, 'sha256': sha256_file(path)}
+    manifest = {
+        'kind': key.kind,
+        'name': key.name,
+        'fingerprint': key.fingerprint,
+        'inputs': key.inputs,
+        'facts': facts,
+        'files': files,
+        'created': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
+    }
+    write_json(partial / MANIFEST, manifest)
+    os.replace(partial, final)
+    fsync_directory(final.parent)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check an artifact's manifest: every file it lists must be there, unchanged.
+
+    Raises:
+        ArtifactError: There is no manifest, a file is missing, or its size or checksum differs.
+    """
+    fix = f'remove {folder} and run the command again: it will be rebuilt'
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f'{folder} is not a complete artifact: it has no {MANIFEST}', fix)
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or not {'files', 'inputs', 'fingerprint', 'facts'} <= manifest.keys():
+        raise ArtifactError(f'{folder / MANIFEST} lacks fields that every manifest has', fix)
+    if fingerprint(manifest['inputs']) != manifest['fingerprint']:
+        raise ArtifactError(f'{folder / MANIFEST} was changed: its inputs do not give its fingerprint', fix)
+    for name, expected in manifest['files'].items():
+        path = folder / name
+        if os.path.basename(name) != name or not path.is_file():
+            raise ArtifactError(f'{folder} is corrupt: {name} is missing', fix)
+        if path.stat().st_size != expected['bytes'] or sha256_file(path) != expected['sha256']:
+            raise ArtifactError(f'{folder} is corrupt: the checksum of {name} differs from the manifest', fix)
+    return manifest

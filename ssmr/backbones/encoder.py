@@ -1,0 +1,79 @@
+"""The base of all encoders: a frozen backbone, its weights and its preprocessing, giving one vector an image."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssmr.backbones.preprocess import Preprocess
+from ssmr.backbones.weights import load_weights, resolve_weights
+from ssmr.errors import ConfigError
+from ssmr.registry import BACKBONES
+
+
+class Encoder(nn.Module):
+    """Images [B, 3, S, S] to vectors [B, D].
+
+    Args:
+        backbone: A part of BACKBONES, or of mmpretrain by scope, whose forward gives a tuple of maps [B, C, H, W].
+        weights: See :func:`ssmr.backbones.weights.resolve_weights`; None leaves the random start of ``seed``.
+        preprocess: Keywords of :class:`ssmr.backbones.preprocess.Preprocess`.
+        seed: Of random weights and projections.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping[str, Any],
+        weights: str | None = None,
+        preprocess: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.preprocess = Preprocess(**(preprocess or {}))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.backbone: nn.Module = BACKBONES.build(dict(backbone))
+            if weights is None and hasattr(self.backbone, 'init_weights'):
+                self.backbone.init_weights()
+        if weights is not None:
+            convert = getattr(self.backbone, 'convert_weights', None)
+            load_weights(self.backbone, resolve_weights(weights, 'weights'), convert)
+        self.requires_grad_(False)
+        self.eval()
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's outputs, always as a tuple."""
+        outputs = self.backbone(images)
+        return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """[B, 3, S, S] float32 to [B, D] float32."""
+
+    @cached_property
+    def dim(self) -> int:
+        """D, found by one forward pass over a blank image."""
+        size = self.preprocess.size
+        with torch.inference_mode():
+            device = next(self.parameters()).device
+            return int(self(torch.zeros(1, 3, size, size, device=device)).shape[1])
+
+
+def build_encoder(view: str, config: Mapping[str, Any]) -> Encoder:
+    """Build the encoder of a view.
+
+    Raises:
+        ConfigError: The part is a bare backbone, which gives maps and not one vector.
+    """
+    encoder = BACKBONES.build(dict(config))
+    if not isinstance(encoder, Encoder):
+        raise ConfigError(
+            f'encoders.{view}: {config["type"]} gives feature maps, not one vector an image',
+            f"wrap it: dict(type='GlobalFeature', backbone=dict(type={config['type']!r}, ...))",
+        )
+    return encoder

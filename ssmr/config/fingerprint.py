@@ -1,0 +1,58 @@
+"""Fingerprints: one hash over plain values, and what differs between two sets of them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """Return the SHA-256 (64 hexadecimal digits) of canonical JSON: sorted keys, tuples as lists.
+
+    Raises:
+        TypeError: A value is not plain JSON (a class, an array…): its text would not identify it.
+        ValueError: A number is NaN or infinite.
+    """
+    text = json.dumps(inputs, sort_keys=True, separators=(',', ':'), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Name the fields, dotted, in which two sets of inputs differ, sorted."""
+    before, after = dict(_flatten(old)), dict(_flatten(new))
+    missing = object()
+    return sorted(k for k in before.keys() | after.keys() if before.get(k, missing) != after.get(k, missing))
+
+
+def _flatten(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _flatten(item, f'{prefix}.{key}' if prefix else str(key))
+    else:
+        yield prefix, list(value) if isinstance(value, tuple) else value
+
+
+def code_version(cls: type) -> dict[str, str]:
+    """Identify the code behind a part: its own and its bases' source files, or the version of the package they come from.
+
+    A part that somebody registers and then edits must not be served from artifacts of its former self; packages that
+    are installed as releases (torch, mmengine, mmpretrain) are told apart by their version.
+
+    Returns:
+        Module or package name to a hash or a version.
+    """
+    found: dict[str, str] = {}
+    for base in cls.__mro__:
+        package = base.__module__.split('.')[0]
+        if package in ('builtins', 'abc', 'typing'):
+            continue
+        if package in ('torch', 'mmengine', 'mmpretrain', 'mmcv', 'sklearn', 'numpy'):
+            found[package] = version('mmcv-lite' if package == 'mmcv' else 'scikit-learn' if package == 'sklearn' else package)
+        else:
+            found[base.__module__] = hashlib.sha256(Path(inspect.getfile(base)).read_bytes()).hexdigest()[:16]
+    return found

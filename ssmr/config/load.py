@@ -1,0 +1,73 @@
+"""Read a config file, apply ``--cfg-options`` and check it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+from ssmr.config.schema import validate
+from ssmr.errors import ConfigError
+
+#: A name for the config's own run folder: work_dirs/<config name>.
+WORK_DIRS = 'work_dirs'
+
+
+def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | None = None) -> Config:
+    """Load and check a config.
+
+    Args:
+        path: A Python config file of mmengine's kind (``_base_`` and all).
+        options: ``dotted.key=value`` items, as ``--cfg-options`` takes them.
+        work_dir: Overrides the config's; by default ``work_dirs/<name of the file>``.
+
+    Raises:
+        ConfigError: The file is missing, a field or part is unknown, or an option is malformed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'there is no config {path}', 'see configs/ for those that come with ssmr')
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, NameError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f'{path} is not a valid config: {error}', 'configs are Python files of assignments') from error
+    cfg.merge_from_dict(parse_options(options))
+    if work_dir is not None:
+        cfg.work_dir = work_dir
+    cfg.setdefault('work_dir', str(Path(WORK_DIRS) / path.stem))
+    cfg.setdefault('artifact_dir', str(Path(WORK_DIRS) / 'artifacts'))
+    import_custom(cfg)
+    validate(cfg)
+    return cfg
+
+
+def parse_options(options: Sequence[str]) -> dict[str, object]:
+    """Parse ``dotted.key=value`` items with mmengine's rules (numbers, lists, tuples, true/false, None, text).
+
+    Raises:
+        ConfigError: An item has no ``=``.
+    """
+    parsed: dict[str, object] = {}
+    for item in options:
+        key, separator, value = item.partition('=')
+        if not separator or not key:
+            raise ConfigError(f'--cfg-options: {item!r} is not key=value', 'write e.g. train_cfg.max_epochs=5')
+        parsed[key] = DictAction._parse_iterable(value)
+    return parsed
+
+
+def import_custom(cfg: Config) -> None:
+    """Import ``custom_imports.imports``: mmengine does so only for those written in the file, not for options.
+
+    Raises:
+        ConfigError: A module cannot be imported.
+    """
+    for name in cfg.get('custom_imports', {}).get('imports', []):
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise ConfigError(
+                f'custom_imports: cannot import {name!r}: {error}', 'is it installed, or on PYTHONPATH?'
+            ) from error

@@ -1,0 +1,161 @@
+"""The image table: which works there are, where their files lie, how they were rated, which split they are in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from ssmr.config.fingerprint import fingerprint
+from ssmr.errors import DataError
+
+SPLITS = ('train', 'val', 'test')
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """N rated works.
+
+    Attributes:
+        name: Of the data set, for reports.
+        root: The folder that every image lies under.
+        ids: N distinct names.
+        files: N paths relative to ``root``, with forward slashes.
+        scores: [N] float64 on ``scale``.
+        splits: [N] of 'train', 'val', 'test'.
+        groups: [N] int64; a work and its duplicates share a number, and never become each other's references.
+        scale: Lowest and highest possible score.
+        threshold: Above it a work counts as good, for Acc.
+        rule: '>' or '>=', the tie rule of ``threshold``.
+        extra: Further columns, name -> [N], for breakdowns and reports.
+    """
+
+    name: str
+    root: Path
+    ids: tuple[str, ...]
+    files: tuple[str, ...]
+    scores: np.ndarray
+    splits: np.ndarray
+    groups: np.ndarray
+    scale: tuple[float, float]
+    threshold: float
+    rule: str = '>'
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, split: str) -> np.ndarray:
+        """[n] int64: the rows of a split."""
+        return np.flatnonzero(self.splits == split)
+
+    def path(self, row: int) -> Path:
+        """The image file of a row."""
+        return self.root / self.files[row]
+
+    def images_identity(self) -> str:
+        """A fingerprint of what encoders see: ids, files, and each file's size and modification time.
+
+        Scores and splits are left out, so that a corrected label does not send anybody back to extraction.
+
+        Raises:
+            DataError: Not one of the files exists.
+        """
+        stats = [_stat(self.root / name) for name in self.files]
+        if all(s is None for s in stats):
+            raise DataError(
+                f'none of the {len(self)} images of {self.name} is there (first: {self.path(0)})',
+                'check table.root and the image folder of the config, or get the images first',
+            )
+        return fingerprint({'ids': self.ids, 'files': self.files, 'stats': stats})
+
+    def pool_identity(self) -> str:
+        """A fingerprint of who may refer to whom: ids, splits and duplicate groups."""
+        return fingerprint({'ids': self.ids, 'splits': self.splits.tolist(), 'groups': self.groups.tolist()})
+
+    def scores_identity(self) -> str:
+        """A fingerprint of the labels and their scale."""
+        return fingerprint({'ids': self.ids, 'scores': self.scores.tolist(), 'scale': self.scale})
+
+
+def _stat(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def build_table(
+    frame: pd.DataFrame,
+    source: Path,
+    *,
+    name: str,
+    root: Path,
+    image_dir: str,
+    scale: Sequence[float],
+    threshold: float,
+    rule: str,
+) -> ImageTable:
+    """Check a frame of works and turn it into a table.
+
+    Args:
+        frame: Columns image, score, split, and optionally group; further columns are kept as ``extra``. The index
+            holds each row's line number in ``source``.
+        source: The label file, for errors.
+        name: Of the data set.
+        root: The data root.
+        image_dir: Folder of the images below ``root``; '' for the root itself.
+        scale: Lowest and highest possible score.
+        threshold: For Acc.
+        rule: '>' or '>='.
+
+    Raises:
+        DataError: Duplicate or empty names, scores that are missing or off the scale, paths that leave the root,
+            unknown splits, or no training rows; names the file and the line.
+    """
+    if rule not in ('>', '>='):
+        raise DataError(f'the tie rule of {name} is {rule!r}', "use '>' or '>='")
+    low, high = _scale(scale, source)
+    _refuse(frame, source, 'image', frame['image'].isna() | (frame['image'] == ''), 'give every row an image name')
+    _refuse(frame, source, 'image', frame['image'].duplicated(), 'every image may be listed once; remove the second')
+    files = [str(PurePosixPath(image_dir) / str(i).replace('\\', '/')) for i in frame['image']]
+    leaves = pd.Series([_leaves_root(f) for f in files], index=frame.index)
+    _refuse(frame, source, 'image', leaves, f'paths must stay below {root}; no absolute paths and no ..')
+    scores = pd.to_numeric(frame['score'], errors='coerce')
+    _refuse(frame, source, 'score', ~np.isfinite(scores), 'every work needs a number as its score')
+    off = (scores < low) | (scores > high)
+    _refuse(frame, source, 'score', off, f'the declared scale is {low:g} to {high:g}; correct the score or table.scale')
+    _refuse(frame, source, 'split', ~frame['split'].isin(SPLITS), 'a split is train, val or test')
+    splits = frame['split'].to_numpy(dtype='U5')
+    for split in SPLITS:
+        if not (splits == split).any():
+            raise DataError(f'{source} has no rows of the {split} split', 'train, val and test are all needed')
+    groups = frame['group'] if 'group' in frame else frame['image']
+    extra = {c: frame[c].to_numpy() for c in frame if c not in ('image', 'score', 'split', 'group')}
+    return ImageTable(
+        name, root, tuple(map(str, frame['image'])), tuple(files), scores.to_numpy(dtype=np.float64), splits,
+        pd.factorize(groups.astype(str))[0].astype(np.int64), (low, high), float(threshold), rule, extra,
+    )  # fmt: skip
+
+
+def _scale(scale: Sequence[float], source: Path) -> tuple[float, float]:
+    if len(scale) != 2 or not float(scale[0]) < float(scale[1]):
+        raise DataError(f'the scale declared for {source} is {scale!r}', 'give (lowest, highest), e.g. table.scale=(0,10)')
+    return float(scale[0]), float(scale[1])
+
+
+def _refuse(frame: pd.DataFrame, source: Path, column: str, bad: pd.Series, fix: str) -> None:
+    if bad.any():
+        line = bad.index[bad][0]
+        value = frame[column].loc[line]
+        raise DataError(f'{source} line {line}: {column} is {value!r} ({int(bad.sum())} such rows)', fix)
+
+
+def _leaves_root(file: str) -> bool:
+    normal = os.path.normpath(file)
+    return os.path.isabs(normal) or normal.split(os.sep)[0] == os.pardir or '\0' in file

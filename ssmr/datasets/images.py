@@ -1,0 +1,76 @@
+"""Reading one image safely: whatever it is, an upright 8-bit RGB picture comes out, or an error that says why not."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ssmr.errors import ImageError
+
+#: Larger images are refused before a pixel is decoded (decompression bombs); 178 megapixels is Pillow's own error limit.
+MAX_PIXELS = 178_956_970
+WHITE = (255, 255, 255)
+
+
+def load_image(root: Path, file: str) -> Image.Image:
+    """Decode an image below ``root`` into upright RGB.
+
+    EXIF rotation is applied, transparency is laid on white, CMYK, palette and grayscale are converted, 16-bit
+    grayscale is scaled to 8 bits (plain conversion would clip it to white).
+
+    Args:
+        root: The data root; links that lead out of it are not followed.
+        file: Path relative to ``root``.
+
+    Raises:
+        ImageError: The file is missing, empty, truncated, no image, too large, or outside the root.
+    """
+    path = _inside(root, file)
+    if path.stat().st_size == 0:
+        raise ImageError(f'{path} is empty (zero bytes)', 'download it again')
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit below is ours
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ImageError(f'{path} has {image.width} x {image.height} pixels', 'scale it down first')
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ImageError(f'{path} is not an image that can be read: {error}', 'replace it') from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:  # Pillow's ways to say broken
+        raise ImageError(f'{path} is broken: {error}', 'download it again') from error
+
+
+def _inside(root: Path, file: str) -> Path:
+    path = root / file
+    try:
+        real = Path(os.path.realpath(path, strict=True))
+    except OSError as error:
+        raise ImageError(f'{path} is missing ({error.strerror})', 'download it') from error
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise ImageError(f'{path} is a link to {real}, outside the data root', 'copy the file below the root')
+    if not real.is_file():
+        raise ImageError(f'{path} is not a file', 'put an image there')
+    return real
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ('I;16', 'I;16B', 'I;16L', 'I', 'F'):
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert('RGB')
+    if 'A' in image.getbands() or 'transparency' in image.info:
+        image = image.convert('RGBA')
+        canvas = Image.new('RGB', image.size, WHITE)
+        canvas.paste(image, mask=image.getchannel('A'))
+        return canvas
+    return image.convert('RGB')
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    """Scale high-depth grayscale [H, W] to uint8: by 257 where it is 16-bit, else by its own range."""
+    top = 65535.0 if values.max(initial=0) > 255 else 255.0
+    return np.clip(values.astype(np.float64) * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)

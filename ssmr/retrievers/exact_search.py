@@ -1,0 +1,77 @@
+"""Exact nearest neighbours by blocked matrix multiplication and top-k, with exclusions and reproducible ties.
+
+Faster than a flat faiss index at the sizes of art data sets, on CPU and GPU alike, and it needs no excuse about recall.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+#: Similarities closer than this may be in the wrong order in float32 (unit vectors of a few thousand numbers); such
+#: neighbours are compared again in float64.
+CLOSE = 4e-6
+BLOCK = 1024
+
+
+def search(
+    queries: np.ndarray, pool: np.ndarray, excluded: tuple[np.ndarray, np.ndarray], k: int, device: str = 'cpu'
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the k pool vectors of largest inner product with each query.
+
+    Args:
+        queries: [Q, E] float32.
+        pool: [P, E] float32, in the order in which equal similarities shall come.
+        excluded: Two [X] integer arrays, positions of a query and of a pool vector that it must not find; queries
+            ascending.
+        k: At most P less the exclusions of any query.
+        device: Where to multiply.
+
+    Returns:
+        positions [Q, k] int64 into the pool and similarities [Q, k] float32, largest first, ties by position.
+    """
+    pool_tensor = torch.as_tensor(pool, device=device)
+    positions = np.empty((len(queries), k), dtype=np.int64)
+    similarities = np.empty((len(queries), k), dtype=np.float32)
+    buffer = torch.empty(min(BLOCK, len(queries)), len(pool), device=device)
+    for start in range(0, len(queries), BLOCK):
+        block = torch.as_tensor(queries[start : start + BLOCK], device=device)
+        scores = torch.mm(block, pool_tensor.T, out=buffer[: len(block)])
+        low, high = np.searchsorted(excluded[0], (start, start + len(block)))
+        rows, columns = (torch.as_tensor(e[low:high], device=device) for e in excluded)
+        scores[rows - start, columns] = -torch.inf
+        best, found = _top(scores, block, pool_tensor, k)
+        stop = start + len(block)
+        positions[start:stop], similarities[start:stop] = found.cpu().numpy(), best.cpu().numpy()
+    return positions, similarities
+
+
+def _top(scores: Tensor, queries: Tensor, pool: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k best of each row [B, P]; widens the search while the cut might fall between near-equal similarities."""
+    width = min(k + 8, scores.shape[1])
+    values, found = torch.topk(scores, width)
+    open_rows = torch.nonzero(values[:, -1] >= values[:, k - 1] - CLOSE).flatten() if width < scores.shape[1] else None
+    values, found = _order(values, found, queries, pool)
+    if open_rows is not None and len(open_rows):
+        wide_values, wide_found = torch.topk(scores[open_rows], scores.shape[1])
+        wide_values, wide_found = _order(wide_values, wide_found, queries[open_rows], pool, keep=k)
+        values[open_rows, :k], found[open_rows, :k] = wide_values[:, :k], wide_found[:, :k]
+    return values[:, :k], found[:, :k]
+
+
+def _order(values: Tensor, found: Tensor, queries: Tensor, pool: Tensor, keep: int | None = None) -> tuple[Tensor, Tensor]:
+    """Sort candidates by (similarity, position), after recomputing in float64 those that float32 cannot tell apart."""
+    near = (values[:, :-1] - values[:, 1:]) <= CLOSE
+    doubtful = torch.nn.functional.pad(near, (1, 0)) | torch.nn.functional.pad(near, (0, 1))
+    if keep is not None:  # beyond the cut only what may still move into it matters
+        doubtful &= values >= values[:, keep - 1 : keep] - CLOSE
+    doubtful &= torch.isfinite(values)
+    rows, columns = torch.nonzero(doubtful, as_tuple=True)
+    for part in torch.arange(len(rows), device=rows.device).split(4096):
+        r, c = rows[part], columns[part]
+        exact = (queries[r].double() * pool[found[r, c]].double()).sum(dim=1)
+        values[r, c] = exact.to(values.dtype)
+    found, order = torch.sort(found, dim=1)
+    values, order = torch.sort(values.gather(1, order), dim=1, descending=True, stable=True)
+    return values, found.gather(1, order)
