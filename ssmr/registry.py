@@ -32,13 +32,10 @@ class PartRegistry(Registry):
             ConfigError: Nothing of that name is registered.
         """
         scope, name = self.split_scope_key(key)
-        self.import_from_location()
-        if scope in (None, 'ssmr') and name in self.module_dict:
-            return self.module_dict[name]
-        found = self._from_elsewhere(scope, key)
-        if found is None:
-            raise ConfigError(f'{key!r} is not in the {self.name} registry{self._close(name)}', self._hint())
-        return found
+        known = self._known(scope)
+        if name not in known:
+            raise ConfigError(f'{key!r} is not in the {self.name} registry{self._close(scope, name, known)}', self._hint())
+        return known[name]
 
     def import_from_location(self) -> None:
         """Import every module of the packages that hold this kind: a new file there is found without any list."""
@@ -51,24 +48,29 @@ class PartRegistry(Registry):
                 for info in pkgutil.iter_modules(getattr(module, '__path__', []), f'{name}.'):
                     import_module(info.name)
 
-    def _from_elsewhere(self, scope: str | None, key: str) -> type | None:
-        """Look ``key`` up under mmengine's own registry of models or, for a child, under its parent."""
-        if scope in (None, 'ssmr'):
-            return None if self.parent is None else self.parent.module_dict.get(key)
+    def _known(self, scope: str | None) -> dict[str, type]:
+        """Everything that can be named under ``scope``."""
+        self.import_from_location()
+        if scope is None:
+            return {**(self.parent.module_dict if self.parent else {}), **self.module_dict}
+        if scope == self.scope:
+            return self.module_dict
         try:
             import_module(f'{scope}.registry')  # hangs that package's registries below mmengine's
         except ImportError:
-            return None
+            return {}
         other = (self.parent or mm.MODELS).children.get(scope)
         if other is None:
-            return None
+            return {}
         ensure_torchvision()  # mmpretrain and its like import it
         other.import_from_location()
-        return other.module_dict.get(key.split('.', 1)[1])
+        return other.module_dict
 
-    def _close(self, name: str) -> str:
-        known = list(self.module_dict) + ([] if self.parent is None else list(self.parent.module_dict))
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    def _close(self, scope: str | None, name: str, known: dict[str, type]) -> str:
+        prefix = f'{scope}.' if scope else ''
+        close = [prefix + c for c in difflib.get_close_matches(name, known, n=3, cutoff=0.5)]
+        if scope is None and self is BACKBONES:
+            close += [f'mmpretrain.{name}'] if name in self._known('mmpretrain') else []
         if close:
             return f'; did you mean {" or ".join(close)}?'
         return f'; it has {", ".join(sorted(self.module_dict)) or "nothing"}'
@@ -101,3 +103,8 @@ HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'ssmr.engine')
 OPTIMIZERS = _child('optimizer', mm.OPTIMIZERS, 'mmengine.optim', 'ssmr.engine')
 OPTIM_WRAPPERS = _child('optim_wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'ssmr.engine')
 PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.optim', 'ssmr.engine')
+
+# mmengine warns at every look-up under a scope that lacks a registry of that kind.
+for _root_registry in [v for v in vars(mm).values() if isinstance(v, Registry) and v.parent is None]:
+    if 'ssmr' not in _root_registry.children:
+        Registry(_root_registry.name, parent=_root_registry, scope='ssmr')

@@ -1,0 +1,1 @@
+"""What the stages leave for each other: feature banks and reference indexes in a store. NumPy, filelock and stdlib only."""

@@ -29,7 +29,8 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
     try:
-        with disk_space(path), os.fdopen(handle, mode, encoding=None if 'b' in mode else 'utf-8', newline='') as file:
+        text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': ''}
+        with disk_space(path), os.fdopen(handle, mode, **text) as file:
             os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp makes files private, others may need to read them
             yield file
             file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,10 @@ class ReferenceIndex:
     def save(self, folder: Path) -> None:
         """Write the arrays and the ids into ``folder``."""
         for name, dtype in ARRAYS.items():
+            content = io.BytesIO()  # NumPy's own writing to files does not say that a disk is full
+            np.save(content, np.ascontiguousarray(getattr(self, name), dtype=dtype), allow_pickle=False)
             with atomic_write(folder / f'{name}.npy', 'wb') as file:
-                np.save(file, np.ascontiguousarray(getattr(self, name), dtype=dtype), allow_pickle=False)
+                file.write(content.getbuffer())
         write_json(folder / 'ids.json', list(self.ids))
 
     @classmethod

@@ -38,8 +38,6 @@ class Encoder(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.backbone: nn.Module = BACKBONES.build(dict(backbone))
-            if weights is None and hasattr(self.backbone, 'init_weights'):
-                self.backbone.init_weights()
         if weights is not None:
             convert = getattr(self.backbone, 'convert_weights', None)
             load_weights(self.backbone, resolve_weights(weights, 'weights'), convert)

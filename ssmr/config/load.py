@@ -71,3 +71,16 @@ def import_custom(cfg: Config) -> None:
             raise ConfigError(
                 f'custom_imports: cannot import {name!r}: {error}', 'is it installed, or on PYTHONPATH?'
             ) from error
+
+
+def set_weights(cfg: Config, item: str) -> None:
+    """Apply ``--weights [VIEW=]PATH``: to one view's encoder, or to all.
+
+    Raises:
+        ConfigError: There is no encoder of that view.
+    """
+    view, separator, path = item.partition('=')
+    if separator and view not in cfg.encoders:
+        raise ConfigError(f'--weights {item}: the encoders are {", ".join(cfg.encoders)}', 'name one of them')
+    for name in [view] if separator else list(cfg.encoders):
+        cfg.encoders[name].weights = path if separator else item

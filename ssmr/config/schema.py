@@ -141,7 +141,7 @@ def check_part(field: str, part: Any, registry: Registry, extra: Iterable[str] =
 
 
 #: Keywords that are filled in by whoever builds the part, from the parts around it.
-FILLED_IN = ('in_dim', 'num_references', 'params')
+FILLED_IN = ('in_dim', 'num_references', 'params', 'optimizer')
 
 
 def check_keys(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ class RowDataset(Dataset[int]):
     Args:
         rows: [n] rows of the table.
     """
+
+    metainfo: ClassVar[dict[str, str]] = {}  # mmengine asks every dataset for it
 
     def __init__(self, rows: np.ndarray) -> None:
         self.rows = rows

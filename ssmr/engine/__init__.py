@@ -1,0 +1,1 @@
+"""Driving MMEngine: the only package that imports its runner."""

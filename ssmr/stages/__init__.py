@@ -1,0 +1,1 @@
+"""The stages: from a config to feature banks, a reference index, a trained model and its evaluation."""

@@ -1,0 +1,75 @@
+"""What every tool does around its main function."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from ssmr.errors import SsmrError
+
+if TYPE_CHECKING:  # mmengine takes half a second to import, which --help must not wait for
+    from mmengine.config import Config
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Call ``main`` and leave the process.
+
+    Exit status 0, or 1 after an error of ssmr, which is printed to stderr without a traceback; 130 when interrupted
+    and 141 when the reader of the output has gone, as shells report SIGINT and SIGPIPE. Any other exception is a
+    defect and keeps its traceback.
+
+    Args:
+        main: The tool; it parses ``sys.argv`` itself.
+    """
+    try:
+        main()
+        sys.stdout.flush()  # here, not at exit, so that a closed pipe is met inside this block
+    except SsmrError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes
+        sys.exit(141)
+    sys.exit(0)
+
+
+def add_metric_options(parser: argparse.ArgumentParser) -> None:
+    """Add --json, --threshold and --rule, which the evaluation tools share."""
+    parser.add_argument('--json', action='store_true', help='print one JSON object instead of a table')
+    parser.add_argument('--threshold', type=float, default=5.0, help='split of low and high scores (default: 5)')
+    parser.add_argument('--rule', choices=['>', '>='], default='>', help="high is '>' (default) or '>=' the threshold")
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the config and the options that all tools of the pipeline share."""
+    parser.add_argument('config', help='a config file, e.g. configs/ssmr_swin_baid.py')
+    parser.add_argument('--work-dir', help='where this run writes (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change fields, e.g. table.root=data/baid'
+    )
+    parser.add_argument(
+        '--weights',
+        action='append',
+        default=[],
+        metavar='[VIEW=]PATH',
+        help='weights of an encoder (or of all), instead of downloading',
+    )
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Load and check the config that the options of :func:`add_config_options` describe.
+
+    Raises:
+        ConfigError: See :func:`ssmr.config.load.load_config`; or --weights names no encoder.
+    """
+    from ssmr.config.load import load_config, set_weights
+
+    cfg = load_config(args.config, args.cfg_options, args.work_dir)
+    for item in args.weights:
+        set_weights(cfg, item)
+    return cfg

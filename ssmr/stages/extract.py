@@ -1,0 +1,118 @@
+"""Stage 1: the feature bank of a view. Decoding in workers, the encoder in the main process, a shard at a time to disk."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ssmr.artifacts.feature_bank import FeatureBank, FeatureBankWriter
+from ssmr.artifacts.files import atomic_write
+from ssmr.backbones.encoder import Encoder, build_encoder
+from ssmr.backbones.preprocess import Preprocess
+from ssmr.datasets.image_table import ImageTable
+from ssmr.datasets.images import load_image
+from ssmr.errors import DataError, ImageError
+from ssmr.stages.progress import progress
+from ssmr.stages.project import Project, plain
+
+Item = tuple[int, np.ndarray | None, str]
+Batch = tuple[list[int], Tensor, dict[str, str]]
+
+
+def feature_bank(project: Project, view: str) -> FeatureBank:
+    """Return the bank of a view, extracting what is missing of it.
+
+    Raises:
+        DataError: More images than ``extraction.max_bad_fraction`` cannot be read; they are listed in quarantine.csv.
+        WeightsError: The encoder's weights are missing or do not fit.
+        ArtifactError: The disk is full, or the stored bank is corrupt.
+    """
+    folder = project.store.get_or_build(project.bank_key(view), lambda partial: _extract(project, view, partial))
+    bank = FeatureBank.open(folder)
+    if bank.quarantine:
+        _write_quarantine(project, bank.quarantine)
+    return bank
+
+
+def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
+    settings = project.cfg.get('extraction', {})
+    device = settings.get('device') or ('cuda' if torch.cuda.is_available() else 'cpu')
+    encoder = build_encoder(view, plain(project.cfg.encoders[view]))
+    encoder = encoder.to(device=device, memory_format=torch.channels_last)
+    writer = FeatureBankWriter(folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
+    shard_rows = {i: list(writer.shards[i]) for i in writer.pending}
+    limit = settings.get('max_bad_fraction', 0.01) * len(project.table)
+    batches = _batches(project.table, encoder.preprocess, list(shard_rows.values()), settings)
+    with progress(f'features of {view}', sum(map(len, shard_rows.values()))) as advance:
+        for shard, rows in shard_rows.items():
+            features, bad = np.zeros((len(rows), encoder.dim), np.float32), {}
+            seen = 0
+            while seen < len(rows):
+                numbers, images, failed = next(batches)
+                seen += len(numbers) + len(failed)
+                bad |= failed
+                if numbers:
+                    features[np.array(numbers) - rows[0]] = _forward(encoder, images, device)
+                if len(writer.quarantine) + len(bad) > limit:
+                    _too_many_bad(project, writer.quarantine | bad, limit)
+                advance(len(numbers) + len(failed))
+            writer.write(shard, features, bad)
+    writer.finish()
+    return {'dim': encoder.dim, 'quarantined': len(writer.quarantine)}
+
+
+def _forward(encoder: Encoder, images: Tensor, device: str) -> np.ndarray:
+    with torch.inference_mode():
+        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+        vectors: np.ndarray = encoder(images).float().cpu().numpy()
+    return vectors
+
+
+class _Images(Dataset[Item]):
+    """Decoded and preprocessed works; a work that cannot be read is an item with the reason, not an exception."""
+
+    def __init__(self, table: ImageTable, preprocess: Preprocess) -> None:
+        self.table, self.preprocess = table, preprocess
+
+    def __getitem__(self, row: int) -> Item:
+        try:
+            return row, self.preprocess(load_image(self.table.root, self.table.files[row])), ''
+        except ImageError as error:
+            return row, None, error.message
+
+
+def _batches(table: ImageTable, preprocess: Preprocess, shards: list[list[int]], settings: Any) -> Iterator[Batch]:
+    size = settings.get('batch_size', 32)
+    parts = [rows[i : i + size] for rows in shards for i in range(0, len(rows), size)]  # none spans two shards
+    workers = settings.get('num_workers', min(4, os.cpu_count() or 1))
+
+    def collate(items: list[Item]) -> Batch:
+        good = [(row, image) for row, image, _ in items if image is not None]
+        images = torch.from_numpy(np.stack([i for _, i in good])) if good else torch.empty(0)
+        return [row for row, _ in good], images, {table.ids[r]: why for r, image, why in items if image is None}
+
+    return iter(DataLoader(_Images(table, preprocess), batch_sampler=parts, num_workers=workers, collate_fn=collate))
+
+
+def _too_many_bad(project: Project, bad: dict[str, str], limit: float) -> None:
+    path = _write_quarantine(project, bad)
+    first = '; '.join(list(bad.values())[:3])
+    raise DataError(
+        f'{len(bad)} images of {project.table.name} cannot be read, more than the {limit:g} that are tolerated: {first}',
+        f'repair those listed in {path}, or raise extraction.max_bad_fraction',
+    )
+
+
+def _write_quarantine(project: Project, bad: dict[str, str]) -> Path:
+    path = project.work_dir / 'quarantine.csv'
+    with atomic_write(path) as file:
+        csv.writer(file).writerows([('image', 'reason'), *sorted(bad.items())])
+    return path

@@ -1,0 +1,137 @@
+"""A project: a config, its image table and the keys of everything that is made from them.
+
+A key lists all that an artifact depends on, and nothing else: batch sizes, workers, devices, folders and log levels
+do not change what comes out and are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ssmr.artifacts.files import sha256_file
+from ssmr.artifacts.store import ArtifactKey, ArtifactStore
+from ssmr.backbones.weights import resolve_weights
+from ssmr.config.fingerprint import code_version
+from ssmr.config.schema import NESTED
+from ssmr.datasets.image_table import ImageTable
+from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
+from ssmr.retrievers.base import Retriever
+
+#: Raised when the same inputs begin to give other numbers.
+EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 1, 1
+
+
+@dataclass
+class Project:
+    """What all stages share.
+
+    Attributes:
+        cfg: A checked config.
+        table: The works.
+        store: Where artifacts are kept.
+    """
+
+    cfg: Config
+    table: ImageTable = field(init=False)
+    store: ArtifactStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.table = DATASETS.build(plain(self.cfg.table))
+        self.store = ArtifactStore(self.cfg.artifact_dir)
+
+    @property
+    def work_dir(self) -> Path:
+        """Where this run writes."""
+        return Path(self.cfg.work_dir)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """The retriever, built."""
+        retriever: Retriever = RETRIEVERS.build(plain(self.cfg.retriever))
+        return retriever
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views that this config needs: the retriever's and the graph's."""
+        return tuple(dict.fromkeys((*self.retriever.views, self.cfg.graph.view)))
+
+    @cached_property
+    def _images(self) -> str:
+        return self.table.images_identity()
+
+    @cached_property
+    def encoder_inputs(self) -> dict[str, dict[str, Any]]:
+        """view -> what makes its vectors: the encoder's fields, its weights by content, its code."""
+        return {view: self._encoder_inputs(view) for view in self.views}
+
+    def _encoder_inputs(self, view: str) -> dict[str, Any]:
+        encoder = plain(self.cfg.encoders[view])
+        spec = encoder.pop('weights', None)
+        weights = None if spec is None else sha256_file(resolve_weights(spec, f'encoders.{view}.weights'))
+        return {'encoder': encoder, 'weights': weights, 'code': part_code(encoder, BACKBONES)}
+
+    def bank_key(self, view: str) -> ArtifactKey:
+        """The feature bank of a view; views with the same encoder share one bank."""
+        inputs = {'version': EXTRACT_VERSION, 'images': self._images, **self.encoder_inputs[view]}
+        return ArtifactKey('features', self.table.name, inputs)
+
+    def index_key(self) -> ArtifactKey:
+        """The reference index."""
+        retriever = plain(self.cfg.retriever)
+        inputs = {
+            'version': REFERENCES_VERSION,
+            'retriever': retriever,
+            'code': part_code(retriever, RETRIEVERS),
+            'features': {view: self.bank_key(view).fingerprint for view in self.views},
+            'pool': self.table.pool_identity(),
+        }
+        return ArtifactKey('references', self.table.name, inputs)
+
+    def model_inputs(self) -> dict[str, Any]:
+        """What a checkpoint belongs to: the model, its graphs, their node features and how references are found."""
+        return {
+            'model': plain(self.cfg.model),
+            'graph': plain(self.cfg.graph),
+            'node_encoder': self.encoder_inputs[self.cfg.graph.view],
+            'retriever': plain(self.cfg.retriever),
+        }
+
+    def train_inputs(self) -> dict[str, Any]:
+        """Everything that a trained model depends on."""
+        start = self.cfg.get('load_from')
+        settings = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks', 'randomness')
+        return {
+            'version': TRAIN_VERSION,
+            **self.model_inputs(),
+            'references': self.index_key().fingerprint,
+            'scores': self.table.scores_identity(),
+            'batch_size': self.cfg.get('train_dataloader', {}).get('batch_size'),
+            'checkpoint': plain(self.cfg.get('default_hooks', {}).get('checkpoint')),
+            'load_from': None if start is None else sha256_file(Path(start)),
+            'code': part_code(plain(self.cfg.model), MODELS),
+            **{name: plain(self.cfg.get(name)) for name in settings},
+        }
+
+
+def plain(value: Any) -> Any:
+    """Turn a config's dicts, lists and tuples into plain ones."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def part_code(part: dict[str, Any], registry: Any) -> dict[str, str]:
+    """The code versions of a part and of the parts it holds."""
+    found = code_version(registry.get(part['type']))
+    for name, nested in NESTED.items():
+        if name in part:
+            for item in part[name] if isinstance(part[name], list) else [part[name]]:
+                found |= part_code(item, nested)
+    return found

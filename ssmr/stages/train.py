@@ -1,0 +1,97 @@
+"""Stage 3: training the assessor (MRGR) with MMEngine's runner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ssmr.artifacts.feature_bank import FeatureBank
+from ssmr.artifacts.files import read_json, sha256_file, write_json
+from ssmr.artifacts.reference_index import ReferenceIndex
+from ssmr.config.fingerprint import changed_fields, fingerprint
+from ssmr.datasets.reference_graph import GraphGather
+from ssmr.engine.runner import SafeRunner, build_runner
+from ssmr.errors import ConfigError
+from ssmr.registry import MODELS
+from ssmr.stages.project import Project, plain
+
+RECORD = 'trained.json'
+
+
+def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Any:
+    """Build the model with its graph gatherer.
+
+    Raises:
+        ConfigError: The node view's dimension is not the model's, or the graph wants more references than are stored.
+    """
+    cfg, view = project.cfg, project.cfg.graph.view
+    if cfg.model.in_dim != banks[view].dim:
+        raise ConfigError(
+            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{view}' gives {banks[view].dim} numbers",
+            f'set model.in_dim={banks[view].dim}, or choose another encoder',
+        )
+    k = cfg.graph.num_references
+    if k > index.num_references:
+        raise ConfigError(
+            f'graph.num_references={k}, but retriever.num_references={index.num_references} are stored',
+            'raise retriever.num_references',
+        )
+    gather = GraphGather(banks[view].features, index, project.table.scores, k)
+    model = MODELS.build({**plain(cfg.model), 'num_references': k, 'data_preprocessor': gather})
+    model.head.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
+    return model
+
+
+def split_rows(project: Project, index: ReferenceIndex, split: str) -> Any:
+    """[n] rows of a split that have references (all but the quarantined)."""
+    return index.queries[project.table.splits[index.queries] == split]
+
+
+def metric_config(project: Project) -> dict[str, Any]:
+    """The metric of all loops, with the data set's own threshold and tie rule."""
+    return {'type': 'AestheticMetric', 'threshold': project.table.threshold, 'rule': project.table.rule}
+
+
+def trained_checkpoint(project: Project) -> Path | None:
+    """The checkpoint in the work folder if it was trained with exactly these inputs and is unchanged, else None."""
+    record = _record(project)
+    if record is None or record['fingerprint'] != fingerprint(project.train_inputs()):
+        return None
+    path = project.work_dir / Path(record['checkpoint']).name
+    return path if path.is_file() and sha256_file(path) == record['sha256'] else None
+
+
+def stale_training_fields(project: Project) -> list[str]:
+    """The inputs in which the work folder's trained model differs from the config."""
+    record = _record(project)
+    return [] if record is None else changed_fields(record['inputs'], project.train_inputs())
+
+
+def _record(project: Project) -> dict[str, Any] | None:
+    path = project.work_dir / RECORD
+    return read_json(path) if path.is_file() else None
+
+
+def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Path:
+    """Train, and return the best checkpoint by validation SRCC as ``best.pth`` in the work folder."""
+    model = build_assessor(project, banks, index)
+    rows = {split: split_rows(project, index, split) for split in ('train', 'val')}
+    inputs = project.train_inputs()
+    runner: SafeRunner = build_runner(project.cfg, model, rows, metric_config(project), inputs)
+    runner.train()
+    best = project.work_dir / 'best.pth'
+    temporary = best.with_suffix('.tmp')
+    shutil.copyfile(_best_or_last(runner), temporary)
+    temporary.replace(best)
+    record = {'inputs': inputs, 'fingerprint': fingerprint(inputs), 'checkpoint': best.name, 'sha256': sha256_file(best)}
+    write_json(project.work_dir / RECORD, record)
+    return best
+
+
+def _best_or_last(runner: SafeRunner) -> str:
+    hub = runner.message_hub
+    return str(hub.get_info('best_ckpt') or hub.get_info('last_ckpt'))

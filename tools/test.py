@@ -1,0 +1,33 @@
+"""Evaluate a checkpoint on a split, beside the trivial baselines, with 95 % intervals."""
+
+import argparse
+from pathlib import Path
+
+from ssmr.cli import add_config_options, read_config, run
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_options(parser)
+    parser.add_argument('checkpoint', help='a checkpoint of this config, e.g. work_dirs/NAME/best.pth')
+    parser.add_argument('--split', choices=['val', 'test'], default='test')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse()
+    cfg = read_config(args)
+    from ssmr.stages.evaluate import evaluate
+    from ssmr.stages.pipeline import references
+    from ssmr.stages.project import Project
+
+    project = Project(cfg)
+    result = evaluate(project, *references(project), checkpoint=Path(args.checkpoint), split=args.split)
+    print(f'{project.table.name}, {args.split} split; {result.left_out} unreadable works left out\n\n{result.table}')
+    print(f'predictions: {result.predictions}')
+
+
+if __name__ == '__main__':
+    run(main)
