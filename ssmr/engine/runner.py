@@ -28,6 +28,12 @@ LONGEST_ON_CONSOLE = 400
 LOG_FILE_ONLY = ('Exp name', 'Saving checkpoint', '"FileClient"', '"HardDiskBackend"', 'Distributed training is not used')
 
 
+#: What must agree before a checkpoint's weights are used, and, when a run goes on, before its training state is. More
+#: epochs or another schedule are no obstacle to going on.
+WEIGHTS_FIELDS = ('model', 'graph', 'node_encoder', 'retriever')
+RESUME_FIELDS = (*WEIGHTS_FIELDS, 'references', 'scores')
+
+
 class SafeRunner(Runner):
     """The runner of all loops.
 
@@ -60,7 +66,9 @@ class SafeRunner(Runner):
         Raises:
             CheckpointError: The file is unsafe, damaged, of another config, or does not fit the model.
         """
-        checkpoint: dict[str, Any] = read_checkpoint(Path(filename), self.inputs, str(map_location))
+        fields = RESUME_FIELDS if self._resume else WEIGHTS_FIELDS
+        expected = {name: self.inputs[name] for name in fields}
+        checkpoint: dict[str, Any] = read_checkpoint(Path(filename), expected, str(map_location))
         for text in ('cfg', 'config'):
             checkpoint['meta'].pop(text, None)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
@@ -78,12 +86,12 @@ def _for_console(record: logging.LogRecord) -> bool:
     return len(text) < LONGEST_ON_CONSOLE and not text.startswith(LOG_FILE_ONLY)
 
 
-def read_checkpoint(path: Path, inputs: Mapping[str, Any], map_location: str = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint of ours and make sure that it belongs to ``inputs``.
+def read_checkpoint(path: Path, expected: Mapping[str, Any], map_location: str = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint of ours and make sure that it belongs to this config.
 
     Args:
         path: The file.
-        inputs: The fields that must agree with those in the checkpoint.
+        expected: The inputs that must agree with those in the checkpoint.
         map_location: Where the tensors go.
 
     Raises:
@@ -94,7 +102,7 @@ def read_checkpoint(path: Path, inputs: Mapping[str, Any], map_location: str = '
     if not isinstance(meta, dict) or 'state_dict' not in checkpoint or 'ssmr_inputs' not in meta:
         raise CheckpointError(f'{path} is not a checkpoint that ssmr wrote', 'train with tools/train.py first')
     theirs = json.loads(meta['ssmr_inputs'])
-    differ = changed_fields({k: theirs.get(k) for k in inputs}, inputs)
+    differ = changed_fields({k: theirs.get(k) for k in expected}, expected)
     if differ:
         raise CheckpointError(
             f'{path} belongs to another config: it differs in {", ".join(differ[:8])}',

@@ -103,7 +103,7 @@ class Project:
 
     def train_inputs(self) -> dict[str, Any]:
         """Everything that a trained model depends on."""
-        start = self.cfg.get('load_from')
+        start = None if self.cfg.get('resume') else self.cfg.get('load_from')
         settings = ('optim_wrapper', 'param_scheduler', 'train_cfg', 'custom_hooks', 'randomness')
         return {
             'version': TRAIN_VERSION,
