@@ -12,10 +12,10 @@ table = dict(type='CsvTable', root='data/works', labels='labels.csv', image_dir=
 model = dict(
     type='MultiReferenceAssessor',
     in_dim=1280,
-    reasoner=dict(type='RelationGCN', dim=256, depth=2, readout='query', dropout=0.5),
+    reasoner=dict(type='RelationGCN', dim=256, depth=1, readout='query', dropout=0.5),
     head=dict(type='ScoreHead', loss='smooth_l1'),
 )
 train_dataloader = dict(batch_size=32)
-train_cfg = dict(by_epoch=True, max_epochs=40, val_interval=1)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=3e-4, weight_decay=0.05))
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, T_max=40, convert_to_iter_based=True)]
+train_cfg = dict(by_epoch=True, max_epochs=30, val_interval=1)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.5))
+param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, T_max=30, convert_to_iter_based=True)]

@@ -57,7 +57,7 @@ def evaluate(
     outputs = predict(project, banks, index, checkpoint, rows)
     references = index.references[np.searchsorted(index.queries, rows)]
     reference_scores = table.scores[references]
-    everyone = {MODEL: outputs} | _baselines(project, banks, index, rows, reference_scores)
+    everyone = {MODEL: outputs} | baselines(project, banks, index, rows)
     rule: Any = {'threshold': table.threshold, 'rule': table.rule}
     draws = project.cfg.get('evaluation', {})
     options = {'n_resamples': draws.get('bootstrap', 1000), 'seed': draws.get('seed', 0), **rule}
@@ -92,14 +92,16 @@ def predict(
     return np.array([found[row] for row in rows.tolist()])
 
 
-def _baselines(
-    project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, rows: np.ndarray, labels: np.ndarray
+def baselines(
+    project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """The predictions of the trivial baselines for rows [n]; name -> [n]."""
     table, features = project.table, banks[project.cfg.graph.view].features
     train, val = (split_rows(project, index, s) for s in ('train', 'val'))
     frozen = FrozenFeatures(features[train], features[val], table.scores[val], features[rows])
+    labels = table.scores[index.references[np.searchsorted(index.queries, rows)]]
     k = index.num_references
-    ks = [n for n in (4, 16) if n < k] + [None]
+    ks: list[int | None] = [n for n in (4, 16) if n < k] + [None]
     return trivial_baselines(
         table.scores[train], len(rows), reference_scores=labels, ks=ks, features=frozen,
         threshold=table.threshold, rule=table.rule,
