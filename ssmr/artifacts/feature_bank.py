@@ -48,7 +48,7 @@ class FeatureBank:
         Raises:
             ArtifactError: The folder is incomplete or corrupt.
         """
-        read_manifest(folder)
+        read_manifest(folder, (FEATURES, IDS, QUARANTINE))
         try:
             features = np.load(folder / FEATURES, mmap_mode='r', allow_pickle=False)
         except ValueError as error:
@@ -139,7 +139,7 @@ class FeatureBankWriter:
         write_json(self.folder / PROGRESS, {'layout': self._layout, 'done': self._done})
 
     def finish(self) -> None:
-        """Write ids and quarantine; all shards must be there. The progress notes stay: a kill right now costs nothing."""
+        """Write ids and quarantine; all shards must be there. The progress notes stay: a kill now costs nothing."""
         if self.pending:
             raise ArtifactError(f'{len(self.pending)} shards of {self.folder} are not written', 'run the command again')
         write_json(self.folder / IDS, self.ids)

@@ -26,11 +26,12 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
     Raises:
         ArtifactError: The disk is full; ``path`` is then as it was before.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
+    with disk_space(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
     try:
-        text = {} if 'b' in mode else {'encoding': 'utf-8', 'newline': ''}
-        with disk_space(path), os.fdopen(handle, mode, **text) as file:
+        encoding, newline = (None, None) if 'b' in mode else ('utf-8', '')
+        with disk_space(path), os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
             os.fchmod(file.fileno(), 0o666 & ~_umask())  # mkstemp makes files private, others may need to read them
             yield file
             file.flush()

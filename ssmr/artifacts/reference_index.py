@@ -15,6 +15,7 @@ from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
 
 ARRAYS = {'queries': np.int64, 'references': np.int64, 'similarities': np.float32}
+IDS = 'ids.json'
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,30 @@ class ReferenceIndex:
         Raises:
             ArtifactError: A promise is broken; names the first query concerned.
         """
-        n, (q, k) = len(self.ids), self.references.shape
-        if self.queries.shape != (q,) or self.similarities.shape != (q, k) or len(pool) != n or len(groups) != n:
+        self.check()
+        if len(pool) != len(self.ids) or len(groups) != len(self.ids):
             raise ArtifactError('the index and the table have different lengths', 'build the references again')
-        self._refuse((self.references < 0) | (self.references >= n), 'a row that is not in the table')
-        self._refuse(np.diff(self.queries, prepend=-1)[:, None] <= 0, 'a query out of order or listed twice')
         self._refuse(~pool[self.references], 'a reference outside the training pool')
         same = groups[self.references] == groups[self.queries][:, None]
         self._refuse(same, 'itself or its own duplicate as a reference')
+        return self
+
+    def check(self) -> ReferenceIndex:
+        """Check the promises that need no table (all but pool and groups) and return the index.
+
+        Raises:
+            ArtifactError: A promise is broken; names the first query concerned.
+        """
+        n, shape = len(self.ids), self.references.shape
+        if len(shape) != 2 or self.queries.shape != shape[:1] or self.similarities.shape != shape:
+            raise ArtifactError(
+                f'queries {self.queries.shape}, references {shape} and similarities {self.similarities.shape} have '
+                'different lengths',
+                'build the references again',
+            )
+        self._refuse((self.references < 0) | (self.references >= n), 'a row that is not in the table')
+        out_of_order = (np.diff(self.queries, prepend=-1) <= 0) | (self.queries >= n)
+        self._refuse(out_of_order[:, None], 'a query out of order, listed twice or not in the table')
         self._refuse(np.diff(np.sort(self.references, axis=1), axis=1) == 0, 'the same reference twice')
         self._refuse(~np.isfinite(self.similarities), 'a similarity that is not a number')
         step = np.diff(self.similarities, axis=1)
@@ -87,22 +104,24 @@ class ReferenceIndex:
             np.save(content, np.ascontiguousarray(getattr(self, name), dtype=dtype), allow_pickle=False)
             with atomic_write(folder / f'{name}.npy', 'wb') as file:
                 file.write(content.getbuffer())
-        write_json(folder / 'ids.json', list(self.ids))
+        write_json(folder / IDS, list(self.ids))
 
     @classmethod
     def open(cls, folder: Path) -> ReferenceIndex:
         """Open a stored index after checking every checksum.
 
         Raises:
-            ArtifactError: The folder is incomplete or corrupt.
+            ArtifactError: The folder is incomplete, corrupt or breaks a promise.
         """
         folder = Path(folder)
-        read_manifest(folder)
+        read_manifest(folder, (*(f'{name}.npy' for name in ARRAYS), IDS))
         try:
             arrays = {name: np.load(folder / f'{name}.npy', allow_pickle=False) for name in ARRAYS}
         except (OSError, ValueError) as error:
             raise ArtifactError(f'{folder} is not a reference index: {error}', 'name an index artifact') from error
-        return cls(tuple(read_json(folder / 'ids.json')), **arrays)
+        if any(arrays[name].dtype != dtype for name, dtype in ARRAYS.items()):
+            raise ArtifactError(f'{folder} holds arrays of other types than an index', 'build the references again')
+        return cls(tuple(read_json(folder / IDS)), **arrays).check()
 
     def require_table(self, ids: Sequence[str]) -> None:
         """Refuse a table that is not the one the index was made for.
@@ -113,7 +132,9 @@ class ReferenceIndex:
         if tuple(ids) == self.ids:
             return
         pairs = enumerate(zip(self.ids, ids, strict=False))
-        first = next((f'row {i} is {a} in the index and {b} in the table' for i, (a, b) in pairs if a != b), 'one is longer')
+        first = next(
+            (f'row {i} is {a} in the index and {b} in the table' for i, (a, b) in pairs if a != b), 'one is longer'
+        )
         raise ArtifactError(
             f'the index was made for another table ({len(self.ids)} ids, the table has {len(ids)}; {first})',
             'build the references for this table: tools/build_references.py CONFIG',

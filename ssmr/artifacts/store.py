@@ -1,22 +1,23 @@
 """The store: one folder per artifact, named by the fingerprint of everything that went into it.
 
-A folder without ``manifest.json`` does not exist. It is built under ``<name>.partial``, gets its manifest last and is then
-renamed, so that a kill at any instant leaves either the whole artifact or a partial one that the next run continues.
+A folder without ``manifest.json`` does not exist. It is built under ``<name>.partial``, gets its manifest last and is
+then renamed, so that a kill at any instant leaves either the whole artifact or a partial one that the next run continues.
 """
 
 from __future__ import annotations
 
 import datetime
+import glob
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from ssmr.artifacts.files import fsync_directory, fsync_file, read_json, sha256_file, write_json
+from ssmr.artifacts.files import disk_space, fsync_directory, fsync_file, read_json, sha256_file, write_json
 from ssmr.config.fingerprint import changed_fields, fingerprint
 from ssmr.errors import ArtifactError, SsmrError
 
@@ -74,18 +75,12 @@ class ArtifactStore:
         final = self.path(key)
         if self.has(key):
             return final
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f'{final}.lock'):  # a second process waits here, then finds the artifact made
-            if self.has(key):
-                return final
-            partial = final.with_name(final.name + '.partial')
-            partial.mkdir(exist_ok=True)
-            try:
-                facts = build(partial)
-                _commit(partial, final, key, facts)
-            except SsmrError:  # bad input or a full disk: going on later would not help, so nothing is left behind
-                shutil.rmtree(partial)
-                raise
+        with disk_space(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(f'{final}.lock').acquire()  # a second process waits here, then finds the artifact made
+        with lock:
+            if not self.has(key):
+                _build(final, key, build)
         return final
 
     def stale_fields(self, key: ArtifactKey) -> list[str]:
@@ -94,11 +89,20 @@ class ArtifactStore:
         Returns:
             Dotted field names; empty where there is no artifact of this kind and name at all.
         """
-        others = [
-            changed_fields(read_json(manifest)['inputs'], key.inputs)
-            for manifest in self.root.glob(f'{key.kind}/{key.name}-*/{MANIFEST}')
-        ]
-        return min(others, key=len, default=[])
+        paths = self.root.glob(f'{key.kind}/{glob.escape(key.name)}-*/{MANIFEST}')
+        manifests = [m for m in map(read_json, paths) if isinstance(m, dict) and m.get('name') == key.name]
+        return min((changed_fields(m.get('inputs', {}), key.inputs) for m in manifests), key=len, default=[])
+
+
+def _build(final: Path, key: ArtifactKey, build: Callable[[Path], Mapping[str, Any]]) -> None:
+    partial = final.with_name(final.name + '.partial')
+    try:
+        with disk_space(final):
+            partial.mkdir(exist_ok=True)
+            _commit(partial, final, key, build(partial))
+    except SsmrError:  # bad input or a full disk: going on later would not help, so nothing is left behind
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _commit(partial: Path, final: Path, key: ArtifactKey, facts: Mapping[str, Any]) -> None:
@@ -119,12 +123,18 @@ def _commit(partial: Path, final: Path, key: ArtifactKey, facts: Mapping[str, An
         'created': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
     }
     write_json(partial / MANIFEST, manifest)
+    if final.is_dir():  # it has no manifest, so it does not exist; but a rename does not replace a folder with files
+        shutil.rmtree(final)
     os.replace(partial, final)
     fsync_directory(final.parent)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, needed: Iterable[str] = ()) -> dict[str, Any]:
     """Read and check an artifact's manifest: every file it lists must be there, unchanged.
+
+    Args:
+        folder: The artifact.
+        needed: Files that the caller is going to read; the manifest must vouch for each.
 
     Raises:
         ArtifactError: There is no manifest, a file is missing, or its size or checksum differs.
@@ -133,14 +143,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / MANIFEST).is_file():
         raise ArtifactError(f'{folder} is not a complete artifact: it has no {MANIFEST}', fix)
     manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict) or not {'files', 'inputs', 'fingerprint', 'facts'} <= manifest.keys():
-        raise ArtifactError(f'{folder / MANIFEST} lacks fields that every manifest has', fix)
-    if fingerprint(manifest['inputs']) != manifest['fingerprint']:
+    try:
+        unchanged = fingerprint(manifest['inputs']) == manifest['fingerprint'] and isinstance(manifest['facts'], dict)
+        files = {name: (entry['bytes'], entry['sha256']) for name, entry in manifest['files'].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f'{folder / MANIFEST} lacks fields that every manifest has ({error})', fix) from error
+    if not unchanged:
         raise ArtifactError(f'{folder / MANIFEST} was changed: its inputs do not give its fingerprint', fix)
-    for name, expected in manifest['files'].items():
+    for name in needed:
+        if name not in files:
+            raise ArtifactError(f'{folder} is corrupt or another kind of artifact: its manifest has no {name}', fix)
+    for name, (size, checksum) in files.items():
         path = folder / name
         if os.path.basename(name) != name or not path.is_file():
             raise ArtifactError(f'{folder} is corrupt: {name} is missing', fix)
-        if path.stat().st_size != expected['bytes'] or sha256_file(path) != expected['sha256']:
+        if path.stat().st_size != size or sha256_file(path) != checksum:
             raise ArtifactError(f'{folder} is corrupt: the checksum of {name} differs from the manifest', fix)
-    return manifest
+    return dict(manifest)

@@ -8,11 +8,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ssmr.errors import ConfigError
+from ssmr.registry import TRANSFORMS
 
 POLICIES = ('crop', 'pad', 'squash')
+INTERPOLATIONS = ('bicubic', 'bilinear', 'lanczos')
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
+@TRANSFORMS.register_module()
 class Preprocess:
     """Resize to a square and normalise.
 
@@ -25,7 +28,7 @@ class Preprocess:
         interpolation: 'bicubic', 'bilinear' or 'lanczos'.
 
     Raises:
-        ConfigError: An unknown policy or interpolation.
+        ConfigError: An unknown policy or interpolation, or numbers that make no picture.
     """
 
     def __init__(
@@ -38,10 +41,16 @@ class Preprocess:
     ) -> None:
         if policy not in POLICIES:
             raise ConfigError(f'preprocess.policy is {policy!r}', f'use one of {", ".join(POLICIES)}')
-        if interpolation.upper() not in Image.Resampling.__members__:
-            raise ConfigError(f'preprocess.interpolation is {interpolation!r}', 'use bicubic, bilinear or lanczos')
+        if interpolation not in INTERPOLATIONS:
+            raise ConfigError(
+                f'preprocess.interpolation is {interpolation!r}', f'use one of {", ".join(INTERPOLATIONS)}'
+            )
+        if size < 1:
+            raise ConfigError(f'preprocess.size is {size}', 'give the side of the square in pixels')
         self.size, self.policy = size, policy
-        self.mean, self.std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+        self.mean, self.std = _channels('mean', mean), _channels('std', std)
+        if (self.std <= 0).any():
+            raise ConfigError(f'preprocess.std is {std!r}', 'give three numbers above 0')
         self.resample = Image.Resampling[interpolation.upper()]
 
     def __call__(self, image: Image.Image) -> np.ndarray:
@@ -55,3 +64,14 @@ class Preprocess:
             image = image.resize(square, self.resample)
         pixels = (np.asarray(image, dtype=np.float32) - self.mean) / self.std
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _channels(name: str, values: Sequence[float]) -> np.ndarray:
+    """[3] float32."""
+    try:
+        array = np.asarray(values, np.float32)
+    except (TypeError, ValueError):
+        array = np.empty(0, np.float32)
+    if array.shape != (3,) or not np.isfinite(array).all():
+        raise ConfigError(f'preprocess.{name} is {values!r}', 'give three numbers: red, green, blue, from 0 to 255')
+    return array

@@ -74,7 +74,9 @@ def _download(url: str, option: str) -> Path:
     return target
 
 
-def load_weights(module: nn.Module, path: Path, convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None) -> None:
+def load_weights(
+    module: nn.Module, path: Path, convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None
+) -> None:
     """Load a file into a backbone; every parameter must be found and every tensor used, but for a classifier's head.
 
     Args:

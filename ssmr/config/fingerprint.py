@@ -29,16 +29,19 @@ def changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return sorted(k for k in before.keys() | after.keys() if before.get(k, missing) != after.get(k, missing))
 
 
-def _flatten(value: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+def _flatten(value: Any, prefix: str = '') -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
             yield from _flatten(item, f'{prefix}.{key}' if prefix else str(key))
     else:
-        yield prefix, list(value) if isinstance(value, tuple) else value
+        yield (
+            prefix,
+            json.dumps(value, sort_keys=True, default=repr),
+        )  # as the fingerprint sees it: tuple = list, 1 != 1.0
 
 
 def code_version(cls: type) -> dict[str, str]:
-    """Identify the code behind a part: its own and its bases' source files, or the version of the package they come from.
+    """Identify the code behind a part: its own and its bases' source files, or the version of their package.
 
     A part that somebody registers and then edits must not be served from artifacts of its former self; packages that
     are installed as releases (torch, mmengine, mmpretrain) are told apart by their version.
@@ -52,7 +55,9 @@ def code_version(cls: type) -> dict[str, str]:
         if package in ('builtins', 'abc', 'typing'):
             continue
         if package in ('torch', 'mmengine', 'mmpretrain', 'mmcv', 'sklearn', 'numpy'):
-            found[package] = version('mmcv-lite' if package == 'mmcv' else 'scikit-learn' if package == 'sklearn' else package)
+            found[package] = version(
+                'mmcv-lite' if package == 'mmcv' else 'scikit-learn' if package == 'sklearn' else package
+            )
         else:
             found[base.__module__] = hashlib.sha256(Path(inspect.getfile(base)).read_bytes()).hexdigest()[:16]
     return found

@@ -31,9 +31,11 @@ def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | N
         raise ConfigError(f'there is no config {path}', 'see configs/ for those that come with ssmr')
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, NameError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f'{path} is not a valid config: {error}', 'configs are Python files of assignments') from error
-    cfg.merge_from_dict(parse_options(options))
+    except Exception as error:  # a config is a program: it can raise anything
+        raise ConfigError(
+            f'{path} is not a valid config: {type(error).__name__}: {error}', 'configs are Python files of assignments'
+        ) from error
+    _merge(cfg, options)
     if work_dir is not None:
         cfg.work_dir = work_dir
     cfg.setdefault('work_dir', str(Path(WORK_DIRS) / path.stem))
@@ -43,18 +45,33 @@ def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | N
     return cfg
 
 
+def _merge(cfg: Config, options: Sequence[str]) -> None:
+    for key, value in parse_options(options).items():
+        try:
+            cfg.merge_from_dict({key: value})
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError) as error:
+            raise ConfigError(
+                f'--cfg-options: {key} does not fit the config: {error}', 'see tools/print_config.py for what it holds'
+            ) from error
+
+
 def parse_options(options: Sequence[str]) -> dict[str, object]:
     """Parse ``dotted.key=value`` items with mmengine's rules (numbers, lists, tuples, true/false, None, text).
 
     Raises:
-        ConfigError: An item has no ``=``.
+        ConfigError: An item has no ``=``, or its brackets do not match.
     """
     parsed: dict[str, object] = {}
     for item in options:
         key, separator, value = item.partition('=')
         if not separator or not key:
             raise ConfigError(f'--cfg-options: {item!r} is not key=value', 'write e.g. train_cfg.max_epochs=5')
-        parsed[key] = DictAction._parse_iterable(value)
+        try:
+            parsed[key] = DictAction._parse_iterable(value)
+        except AssertionError as error:
+            raise ConfigError(
+                f'--cfg-options: {item!r}: {error}', "write lists as '[1,2]' and tuples as '(1,2)'"
+            ) from error
     return parsed
 
 
@@ -62,12 +79,16 @@ def import_custom(cfg: Config) -> None:
     """Import ``custom_imports.imports``: mmengine does so only for those written in the file, not for options.
 
     Raises:
-        ConfigError: A module cannot be imported.
+        ConfigError: A module cannot be imported, unless ``allow_failed_imports`` says that this does not matter.
     """
-    for name in cfg.get('custom_imports', {}).get('imports', []):
+    custom = cfg.get('custom_imports')
+    names = custom.get('imports', []) if isinstance(custom, dict) else []  # anything else is refused by the schema
+    for name in [names] if isinstance(names, str) else names:
         try:
             import_module(name)
         except ImportError as error:
+            if custom.get('allow_failed_imports'):
+                continue
             raise ConfigError(
                 f'custom_imports: cannot import {name!r}: {error}', 'is it installed, or on PYTHONPATH?'
             ) from error

@@ -6,15 +6,13 @@ matches. Names with a leading underscore are the config author's own variables a
 
 from __future__ import annotations
 
-import difflib
-import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import Registry
 
 from ssmr import registry as kinds
+from ssmr.config.parts import check_keys, check_part, check_value, keywords
 from ssmr.errors import ConfigError
 
 #: Top-level fields and what they are.
@@ -43,25 +41,27 @@ FIELDS: dict[str, str] = {
 }
 REQUIRED = ('table', 'encoders', 'retriever', 'graph', 'model', 'optim_wrapper', 'train_cfg', 'work_dir')
 
-#: Keys allowed in the plain sections (those that are not parts of a registry).
-SECTIONS: dict[str, tuple[str, ...]] = {
-    'graph': ('view', 'num_references'),
-    'extraction': ('batch_size', 'num_workers', 'shard_size', 'max_bad_fraction', 'device'),
-    'evaluation': ('bootstrap', 'seed'),
-    'train_dataloader': ('batch_size', 'num_workers'),
-    'val_dataloader': ('batch_size', 'num_workers'),
-    'randomness': ('seed', 'deterministic'),
-    'custom_imports': ('imports', 'allow_failed_imports'),
+#: Keys of the plain sections (those that are not parts of a registry): type and smallest value.
+SECTIONS: dict[str, dict[str, tuple[str, float | None]]] = {
+    'graph': {'view': ('str', None), 'num_references': ('int', 1)},
+    'extraction': {
+        'batch_size': ('int', 1),
+        'num_workers': ('int', 0),
+        'shard_size': ('int', 1),
+        'max_bad_fraction': ('float', 0),
+        'device': ('str | None', None),
+    },
+    'evaluation': {'bootstrap': ('int', 0), 'seed': ('int', 0)},
+    'train_dataloader': {'batch_size': ('int', 1), 'num_workers': ('int', 0)},
+    'val_dataloader': {'batch_size': ('int', 1), 'num_workers': ('int', 0)},
+    'randomness': {'seed': ('int | None', 0), 'deterministic': ('bool', None)},
+    'custom_imports': {'imports': ('list', None), 'allow_failed_imports': ('bool', None)},
 }
-
-#: Keyword of a part -> the registry of the part it holds.
-NESTED: dict[str, Registry] = {
-    'backbone': kinds.BACKBONES,
-    'reasoner': kinds.REASONERS,
-    'head': kinds.HEADS,
-    'parts': kinds.RETRIEVERS,
-    'optimizer': kinds.OPTIMIZERS,
-}
+#: Fields that hold one plain value.
+VALUES = {'work_dir': 'str', 'artifact_dir': 'str', 'log_level': 'str', 'load_from': 'str | None', 'resume': 'bool'}
+LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
+#: The hooks that mmengine installs unless told otherwise.
+DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def validate(cfg: Config) -> None:
@@ -77,82 +77,101 @@ def validate(cfg: Config) -> None:
             f'the config lacks {", ".join(f"{m} ({FIELDS[m]})" for m in missing)}',
             'start from a file in configs/ with _base_ = [...]',
         )
+    for field, annotation in VALUES.items():
+        if field in cfg:
+            check_value(field, cfg[field], annotation, default='')
+    if cfg.get('log_level', 'INFO') not in LOG_LEVELS:
+        raise ConfigError(f'log_level is {cfg.log_level!r}', f'use one of {", ".join(LOG_LEVELS)}')
     for section, keys in SECTIONS.items():
-        check_keys(section, cfg.get(section, {}), keys)
+        check_section(section, cfg.get(section, {}), keys)
     check_part('table', cfg.table, kinds.DATASETS)
-    for view, encoder in cfg.encoders.items():
+    for view, encoder in _mapping('encoders', cfg.encoders).items():
         check_part(f'encoders.{view}', encoder, kinds.BACKBONES)
     check_part('retriever', cfg.retriever, kinds.RETRIEVERS)
+    _check_views(cfg)
     check_part('model', cfg.model, kinds.MODELS)
-    check_part('optim_wrapper', {'type': 'OptimWrapper', **cfg.optim_wrapper}, kinds.OPTIM_WRAPPERS)
-    for i, scheduler in enumerate(cfg.get('param_scheduler') or []):
+    _check_training(cfg)
+
+
+def check_section(section: str, given: Any, keys: Mapping[str, tuple[str, float | None]]) -> None:
+    """Check a section of plain values.
+
+    Raises:
+        ConfigError: It is no dict, has an unknown key, or a value of the wrong type or below the smallest.
+    """
+    check_keys(section, _mapping(section, given), keys)
+    for key, value in given.items():
+        annotation, minimum = keys[key]
+        check_value(f'{section}.{key}', value, annotation, default='', minimum=minimum)
+
+
+def _check_training(cfg: Config) -> None:
+    train_cfg = _mapping('train_cfg', cfg.train_cfg)
+    if 'type' not in train_cfg and 'by_epoch' not in train_cfg:
+        raise ConfigError('train_cfg lacks by_epoch', 'write dict(by_epoch=True, max_epochs=..., val_interval=1)')
+    check_value('train_cfg.by_epoch', train_cfg.get('by_epoch'), 'bool')
+    loop = 'EpochBasedTrainLoop' if train_cfg.get('by_epoch') else 'IterBasedTrainLoop'
+    check_part('train_cfg', {'type': loop, **train_cfg}, kinds.LOOPS, extra=('by_epoch',))
+    for key in ('max_epochs', 'max_iters', 'val_interval'):
+        check_value(f'train_cfg.{key}', train_cfg.get(key), 'int | None', minimum=1)
+    wrapper = {'type': 'OptimWrapper', **_mapping('optim_wrapper', cfg.optim_wrapper)}
+    if 'optimizer' not in wrapper:
+        raise ConfigError(
+            'optim_wrapper lacks optimizer', "write optim_wrapper=dict(optimizer=dict(type='AdamW', lr=...))"
+        )
+    check_part('optim_wrapper', wrapper, kinds.OPTIM_WRAPPERS, extra=('constructor', 'paramwise_cfg'))
+    for i, scheduler in enumerate(_list('param_scheduler', cfg.get('param_scheduler'))):
         check_part(f'param_scheduler[{i}]', scheduler, kinds.PARAM_SCHEDULERS, extra=('convert_to_iter_based',))
-    for name, hook in cfg.get('default_hooks', {}).items():
+    hooks = _mapping('default_hooks', cfg.get('default_hooks', {}))
+    check_keys('default_hooks', hooks, DEFAULT_HOOKS)
+    for name, hook in hooks.items():
         if hook is not None:
             check_part(f'default_hooks.{name}', hook, kinds.HOOKS, extra=('priority',))
-    for i, hook in enumerate(cfg.get('custom_hooks', [])):
+    for i, hook in enumerate(_list('custom_hooks', cfg.get('custom_hooks'))):
         check_part(f'custom_hooks[{i}]', hook, kinds.HOOKS, extra=('priority',))
-    _check_views(cfg)
+
+
+def _mapping(field: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{field} must be a dict, not {value!r}', f'{field}: {FIELDS[field]}')
+    return value
+
+
+def _list(field: str, value: Any) -> list[Any]:
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise ConfigError(f'{field} must be a list, not {value!r}', f'{field}: {FIELDS[field]}')
+    return list(value or [])
 
 
 def _check_views(cfg: Config) -> None:
     views = list(cfg.encoders)
-    if cfg.graph.get('view') not in views:
-        raise ConfigError(
-            f'graph.view is {cfg.graph.get("view")!r} but the encoders are {", ".join(views)}',
-            'set graph.view to the encoder whose vectors are the nodes of the graph',
-        )
+    for field, view in [('graph.view', cfg.graph.get('view')), *_retriever_views('retriever', cfg.retriever)]:
+        if view not in views:
+            raise ConfigError(
+                f'{field} is {view!r} but the encoders are {", ".join(views) or "none"}',
+                'set it to one of the encoders, or add an encoder of that name',
+            )
     k = cfg.graph.get('num_references')
-    if not isinstance(k, int) or k < 1:
-        raise ConfigError(f'graph.num_references is {k!r}', 'give the number of references in the graph, 1 or more')
+    if k is None:
+        raise ConfigError('graph lacks num_references', 'give the number of references in the graph, 1 or more')
+    stored = _value(cfg.retriever, 'num_references')
+    if isinstance(stored, int) and k > stored:
+        raise ConfigError(
+            f'graph.num_references is {k}, but retriever.num_references, those that are stored, is {stored}',
+            'raise retriever.num_references',
+        )
 
 
-def check_part(field: str, part: Any, registry: Registry, extra: Iterable[str] = ()) -> None:
-    """Check that a part exists, that its keywords are its own and that none is missing, and likewise the parts it holds.
-
-    Args:
-        field: Where in the config this is, for the error.
-        part: The dict with ``type``.
-        registry: Where ``type`` is looked up.
-        extra: Keywords that the builder takes for itself.
-
-    Raises:
-        ConfigError: The name or a keyword is unknown, or a required one is missing.
-    """
-    if not isinstance(part, Mapping) or 'type' not in part:
-        raise ConfigError(f'{field} must be dict(type=..., ...), not {part!r}', f'name a part: {registry.name} registry')
-    try:
-        cls = registry.get(part['type'])
-    except ConfigError as error:
-        raise ConfigError(f'{field}.type: {error.message}', error.fix) from None
-    parameters = {n: p for n, p in inspect.signature(cls).parameters.items() if n not in ('self', 'cls')}
-    given = [k for k in part if k != 'type' and k not in extra]
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        check_keys(f'{field} ({part["type"]})', given, parameters)
-    for name in given:
-        if name in NESTED:
-            nested = part[name] if isinstance(part[name], (list, tuple)) else [part[name]]
-            for item in nested:
-                check_part(f'{field}.{name}', item, NESTED[name])
-    needed = [n for n, p in parameters.items() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
-    missing = [n for n in needed if n not in given and n not in FILLED_IN]
-    if missing:
-        raise ConfigError(f'{field} ({part["type"]}) lacks {", ".join(missing)}', f'see help of {cls.__module__}.{cls.__name__}')
+def _retriever_views(field: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield every ``view`` that a retriever reads, with the field that names it."""
+    view = _value(part, 'view')
+    if view is not None:
+        yield f'{field}.view', view
+    for i, nested in enumerate(part.get('parts', [])):
+        yield from _retriever_views(f'{field}.parts[{i}]', nested)
 
 
-#: Keywords that are filled in by whoever builds the part, from the parts around it.
-FILLED_IN = ('in_dim', 'num_references', 'params', 'optimizer')
-
-
-def check_keys(where: str, given: Iterable[str], allowed: Iterable[str]) -> None:
-    """Refuse keys that nobody reads.
-
-    Raises:
-        ConfigError: Names the first unknown key and the close ones.
-    """
-    allowed = list(allowed)
-    for key in given:
-        if key not in allowed:
-            close = difflib.get_close_matches(key, allowed, n=3, cutoff=0.5)
-            meant = f'did you mean {" or ".join(close)}?' if close else f'it knows {", ".join(sorted(allowed))}'
-            raise ConfigError(f'{where} has no field {key!r}', meant)
+def _value(part: Mapping[str, Any], name: str) -> Any:
+    """A retriever's keyword as the config gives it or its class defaults it; None where it has no such keyword."""
+    known, _ = keywords(kinds.RETRIEVERS.get(part['type']))
+    return part.get(name, known[name].default if name in known else None)

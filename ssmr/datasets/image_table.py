@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -43,7 +45,7 @@ class ImageTable:
     groups: np.ndarray
     scale: tuple[float, float]
     threshold: float
-    rule: str = '>'
+    rule: Literal['>', '>='] = '>'
     extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -99,14 +101,14 @@ def build_table(
     image_dir: str,
     scale: Sequence[float],
     threshold: float,
-    rule: str,
+    rule: Literal['>', '>='],
 ) -> ImageTable:
     """Check a frame of works and turn it into a table.
 
     Args:
-        frame: Columns image, score, split, and optionally group; further columns are kept as ``extra``. The index
-            holds each row's line number in ``source``.
-        source: The label file, for errors.
+        frame: Columns image, score, split, and optionally group (missing values: no duplicates); further columns are
+            kept as ``extra``. The index says where each row comes from, e.g. 'labels.csv line 2', for errors.
+        source: The label file or folder, for errors.
         name: Of the data set.
         root: The data root.
         image_dir: Folder of the images below ``root``; '' for the root itself.
@@ -121,22 +123,23 @@ def build_table(
     if rule not in ('>', '>='):
         raise DataError(f'the tie rule of {name} is {rule!r}', "use '>' or '>='")
     low, high = _scale(scale, source)
-    _refuse(frame, source, 'image', frame['image'].isna() | (frame['image'] == ''), 'give every row an image name')
-    _refuse(frame, source, 'image', frame['image'].duplicated(), 'every image may be listed once; remove the second')
-    files = [str(PurePosixPath(image_dir) / str(i).replace('\\', '/')) for i in frame['image']]
-    leaves = pd.Series([_leaves_root(f) for f in files], index=frame.index)
-    _refuse(frame, source, 'image', leaves, f'paths must stay below {root}; no absolute paths and no ..')
+    _refuse(frame, 'image', frame['image'].isna() | (frame['image'] == ''), 'give every row an image name')
+    files = [_normal(image_dir, str(i)) for i in frame['image']]
+    below = pd.Series(files, index=frame.index)
+    leaves = f'paths must stay below {root}; no absolute paths and no ..'
+    _refuse(frame, 'image', below.map(_leaves_root).astype(bool), leaves)
+    _refuse(frame, 'image', below.duplicated(), 'every image may be listed once; remove the second')
     scores = pd.to_numeric(frame['score'], errors='coerce')
-    _refuse(frame, source, 'score', ~np.isfinite(scores), 'every work needs a number as its score')
+    _refuse(frame, 'score', ~np.isfinite(scores), 'every work needs a number as its score')
     off = (scores < low) | (scores > high)
-    _refuse(frame, source, 'score', off, f'the declared scale is {low:g} to {high:g}; correct the score or table.scale')
-    _refuse(frame, source, 'split', ~frame['split'].isin(SPLITS), 'a split is train, val or test')
+    _refuse(frame, 'score', off, f'the declared scale is {low:g} to {high:g}; correct the score or table.scale')
+    _refuse(frame, 'split', ~frame['split'].isin(SPLITS), 'a split is train, val or test')
     splits = frame['split'].to_numpy(dtype='U5')
     for split in SPLITS:
         if not (splits == split).any():
             raise DataError(f'{source} has no rows of the {split} split', 'train, val and test are all needed')
-    groups = frame['group'] if 'group' in frame else frame['image']
-    extra = {c: frame[c].to_numpy() for c in frame if c not in ('image', 'score', 'split', 'group')}
+    groups = frame['group'].fillna(frame['image']) if 'group' in frame else frame['image']
+    extra = {str(c): frame[c].to_numpy() for c in frame if c not in ('image', 'score', 'split', 'group')}
     return ImageTable(
         name, root, tuple(map(str, frame['image'])), tuple(files), scores.to_numpy(dtype=np.float64), splits,
         pd.factorize(groups.astype(str))[0].astype(np.int64), (low, high), float(threshold), rule, extra,
@@ -144,18 +147,26 @@ def build_table(
 
 
 def _scale(scale: Sequence[float], source: Path) -> tuple[float, float]:
-    if len(scale) != 2 or not float(scale[0]) < float(scale[1]):
-        raise DataError(f'the scale declared for {source} is {scale!r}', 'give (lowest, highest), e.g. table.scale=(0,10)')
-    return float(scale[0]), float(scale[1])
+    try:
+        low, high = map(float, scale)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        fix = "give (lowest, highest), e.g. table.scale='(0,10)'"
+        raise DataError(f'the scale declared for {source} is {scale!r}', fix)
+    return low, high
 
 
-def _refuse(frame: pd.DataFrame, source: Path, column: str, bad: pd.Series, fix: str) -> None:
+def _refuse(frame: pd.DataFrame, column: str, bad: pd.Series, fix: str) -> None:
     if bad.any():
-        line = bad.index[bad][0]
-        value = frame[column].loc[line]
-        raise DataError(f'{source} line {line}: {column} is {value!r} ({int(bad.sum())} such rows)', fix)
+        first = int(np.argmax(bad.to_numpy()))
+        value = frame[column].iloc[first]
+        raise DataError(f'{frame.index[first]}: {column} is {value!r} ({int(bad.sum())} such rows)', fix)
+
+
+def _normal(image_dir: str, image: str) -> str:
+    return posixpath.normpath(posixpath.join(image_dir, image.replace('\\', '/')))
 
 
 def _leaves_root(file: str) -> bool:
-    normal = os.path.normpath(file)
-    return os.path.isabs(normal) or normal.split(os.sep)[0] == os.pardir or '\0' in file
+    return file.startswith('/') or file.split('/')[0] == '..' or '\0' in file

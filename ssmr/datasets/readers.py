@@ -6,12 +6,16 @@ import difflib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from ssmr.datasets.image_table import SPLITS, ImageTable, build_table
 from ssmr.errors import DataError
 from ssmr.registry import DATASETS
+
+
+SPLIT = 'split'
 
 
 @DATASETS.register_module(name='CsvTable')
@@ -21,7 +25,7 @@ def read_csv_table(
     image_dir: str = 'images',
     scale: Sequence[float] = (0.0, 10.0),
     threshold: float = 5.0,
-    rule: str = '>',
+    rule: Literal['>', '>='] = '>',
     image_column: str = 'image',
     score_column: str = 'score',
     split_column: str = 'split',
@@ -30,7 +34,7 @@ def read_csv_table(
 ) -> ImageTable:
     """Read a folder of images and a CSV ``image,score[,split]``.
 
-    Without a split column, works are split 80 / 10 / 10 by a checksum of their name: the same on every machine, and
+    Without a column ``split``, works are split 80 / 10 / 10 by a checksum of their name: the same on every machine, and
     a work keeps its split when others are added.
 
     Args:
@@ -43,7 +47,8 @@ def read_csv_table(
         image_column: Holds the file name below ``image_dir``; it is the work's id too.
         score_column: Holds the mean score.
         split_column: Holds train, val or test.
-        group_column: Holds a name shared by duplicates, which are then never each other's references.
+        group_column: Holds a name shared by duplicates, which are then never each other's references; empty for works
+            without duplicates.
         name: Of the data set; by default the root's last part.
 
     Raises:
@@ -51,12 +56,12 @@ def read_csv_table(
     """
     folder = _require_root(root, f'put the images in {Path(root) / image_dir} and the labels in {Path(root) / labels}')
     source = folder / labels
-    frame = read_labels(source, [image_column, score_column] + ([group_column] if group_column else []))
-    frame = frame.rename(columns={image_column: 'image', score_column: 'score', split_column: 'split'})
-    if group_column:
-        frame = frame.rename(columns={group_column: 'group'})
-    if 'split' not in frame:
-        frame['split'] = [split_of(str(i)) for i in frame['image']]
+    names = {image_column: 'image', score_column: 'score'} | ({group_column: 'group'} if group_column else {})
+    frame = read_labels(source, [*names, *([split_column] if split_column != SPLIT else [])])
+    frame = _rename(frame, names | {split_column: SPLIT})
+    if SPLIT not in frame:
+        _refuse_almost_split(frame, source)
+        frame[SPLIT] = [split_of(str(i)) for i in frame['image']]
     return build_table(
         frame, source, name=name or folder.resolve().name, root=folder, image_dir=image_dir, scale=scale,
         threshold=threshold, rule=rule,
@@ -90,6 +95,20 @@ def read_baid(root: str) -> ImageTable:
     )  # fmt: skip
 
 
+def _rename(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Give columns the table's names; others that have such a name (a second score…) stay as ``<name>_column``."""
+    taken = {'image', 'score', SPLIT, 'group'} - names.keys()
+    return frame.rename(columns={n: f'{n}_column' for n in taken} | names)
+
+
+def _refuse_almost_split(frame: pd.DataFrame, source: Path) -> None:
+    for column in map(str, frame):
+        if column.strip().lower() == SPLIT:
+            raise DataError(
+                f'{source} has no column {SPLIT!r} but {column!r}', f'rename it, or set table.split_column={column!r}'
+            )
+
+
 def _require_root(root: str, fix: str) -> Path:
     folder = Path(root)
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -98,7 +117,9 @@ def _require_root(root: str, fix: str) -> Path:
 
 
 def read_labels(source: Path, required: Sequence[str]) -> pd.DataFrame:
-    """Read a label CSV; the index of the result holds line numbers as an editor shows them.
+    """Read a label CSV; the index of the result says where each row comes from, e.g. 'labels.csv line 2'.
+
+    Blank lines are skipped. A row that spans lines (a quoted line break) shifts the numbers of those below it.
 
     Args:
         source: The CSV.
@@ -108,20 +129,23 @@ def read_labels(source: Path, required: Sequence[str]) -> pd.DataFrame:
         DataError: The file is missing, empty, not a CSV, or lacks a column.
     """
     try:
-        frame = pd.read_csv(source, dtype=dict.fromkeys(required, str), keep_default_na=True)
+        frame = pd.read_csv(source, dtype=dict.fromkeys(required, str), skip_blank_lines=False)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataError(f'cannot read the labels {source}: {error}', 'give a CSV file with a header line') from error
     for column in required:
         if column not in frame:
-            close = difflib.get_close_matches(column, list(frame), n=1)
+            close = difflib.get_close_matches(column, map(str, frame), n=1)
             hint = f'; did you mean {close[0]!r}?' if close else ''
             raise DataError(
                 f'{source} has no column {column!r}; it has {", ".join(map(str, frame))}{hint}',
                 'rename the column, or name yours in the config (table.image_column, table.score_column…)',
             )
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first fields of too long rows for an index
+        raise DataError(f'{source} has more fields in its rows than names in its header', 'correct the header line')
+    frame.index = pd.Index([f'{source} line {n}' for n in range(2, len(frame) + 2)], dtype=object)
+    frame = frame.dropna(how='all')
     if frame.empty:
         raise DataError(f'{source} has a header but no rows', 'list at least one work per split')
-    frame.index = pd.RangeIndex(2, len(frame) + 2)
     return frame
 
 

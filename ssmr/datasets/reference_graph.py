@@ -75,7 +75,7 @@ class GraphGather(BaseDataPreprocessor):
 
     def __init__(self, features: np.ndarray, index: ReferenceIndex, scores: np.ndarray, num_references: int) -> None:
         super().__init__()
-        position = np.full(len(index.ids), -1, dtype=np.int64)
+        position = np.full(len(index.ids), len(index.queries), dtype=np.int64)  # beyond the end: an IndexError
         position[index.queries] = np.arange(len(index.queries))
         k = num_references
         self._keep('features', _readable(features))

@@ -43,7 +43,7 @@ class Comparison:
 
 def arm_config(cfg: Config, arm: str, seed: int) -> Config:
     """The config of the model or of a control, with its own seed and work folder."""
-    changed = Config(plain(cfg))
+    changed = Config(cfg.to_dict())
     changed.randomness = {**changed.get('randomness', {}), 'seed': seed}
     changed.work_dir = str(Path(cfg.work_dir) / 'controls' / f'{arm}_seed{seed}')
     if arm == 'no_reference':

@@ -46,14 +46,16 @@ def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     settings = project.cfg.get('extraction', {})
     device = settings.get('device') or ('cuda' if torch.cuda.is_available() else 'cpu')
     encoder = build_encoder(view, plain(project.cfg.encoders[view]))
-    encoder = encoder.to(device=device, memory_format=torch.channels_last)
+    encoder.to(device)
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; torch's stubs lack it
     writer = FeatureBankWriter(folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
     shard_rows = {i: list(writer.shards[i]) for i in writer.pending}
     limit = settings.get('max_bad_fraction', 0.01) * len(project.table)
     batches = _batches(project.table, encoder.preprocess, list(shard_rows.values()), settings)
     with progress(f'features of {view}', sum(map(len, shard_rows.values()))) as advance:
         for shard, rows in shard_rows.items():
-            features, bad = np.zeros((len(rows), encoder.dim), np.float32), {}
+            features = np.zeros((len(rows), encoder.dim), np.float32)
+            bad: dict[str, str] = {}
             seen = 0
             while seen < len(rows):
                 numbers, images, failed = next(batches)

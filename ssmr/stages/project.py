@@ -17,7 +17,7 @@ from ssmr.artifacts.files import sha256_file
 from ssmr.artifacts.store import ArtifactKey, ArtifactStore
 from ssmr.backbones.weights import resolve_weights
 from ssmr.config.fingerprint import code_version
-from ssmr.config.schema import NESTED
+from ssmr.config.parts import NESTED
 from ssmr.datasets.image_table import ImageTable
 from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
