@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ssmr.errors import ImageError
 
-#: Larger images are refused before a pixel is decoded (decompression bombs); 178 megapixels is Pillow's own error limit.
+#: Larger images are refused before a pixel is decoded (decompression bombs); it is Pillow's own error limit.
 MAX_PIXELS = 178_956_970
 WHITE = (255, 255, 255)
 
@@ -20,7 +20,7 @@ def load_image(root: Path, file: str) -> Image.Image:
     """Decode an image below ``root`` into upright RGB.
 
     EXIF rotation is applied, transparency is laid on white, CMYK, palette and grayscale are converted, 16-bit
-    grayscale is scaled to 8 bits (plain conversion would clip it to white).
+    grayscale is scaled to 8 bits (plain conversion would clip it to white). Of animations the first frame is taken.
 
     Args:
         root: The data root; links that lead out of it are not followed.
@@ -61,7 +61,7 @@ def _inside(root: Path, file: str) -> Path:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ('I;16', 'I;16B', 'I;16L', 'I', 'F'):
-        return Image.fromarray(_to_8_bit(np.asarray(image))).convert('RGB')
+        return Image.fromarray(_to_8_bit(np.asarray(image), image.mode)).convert('RGB')
     if 'A' in image.getbands() or 'transparency' in image.info:
         image = image.convert('RGBA')
         canvas = Image.new('RGB', image.size, WHITE)
@@ -70,7 +70,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert('RGB')
 
 
-def _to_8_bit(values: np.ndarray) -> np.ndarray:
-    """Scale high-depth grayscale [H, W] to uint8: by 257 where it is 16-bit, else by its own range."""
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    return np.clip(values.astype(np.float64) * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
+def _to_8_bit(values: np.ndarray, mode: str) -> np.ndarray:
+    """Scale high-depth grayscale [H, W] to uint8.
+
+    White is 65535 in 16-bit modes, and in mode I, as which some versions of Pillow open 16-bit files; numbers beyond
+    that, and those of mode F (0 to 1, to 255 or to 65535 by its maximum), stretch to their own maximum.
+    """
+    values = np.nan_to_num(values.astype(np.float64))
+    highest = values.max(initial=0)
+    whites = (1.0, 255.0, 65535.0) if mode == 'F' else (65535.0,)
+    white = next((w for w in whites if highest <= w), highest)
+    return np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8)

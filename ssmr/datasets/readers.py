@@ -14,7 +14,6 @@ from ssmr.datasets.image_table import SPLITS, ImageTable, build_table
 from ssmr.errors import DataError
 from ssmr.registry import DATASETS
 
-
 SPLIT = 'split'
 
 
@@ -78,8 +77,8 @@ def read_baid(root: str) -> ImageTable:
         DataError: A file is missing (says what to get), or see :func:`ssmr.datasets.image_table.build_table`.
     """
     need = (
-        'get the label files dataset/{train,val,test}_set.csv of github.com/Dreemurr-T/BAID and the 60,337 images of its '
-        f'downloading_script/image_list.csv as images/<id>.jpg below {root}; to see ssmr run without BAID: '
+        'get the label files dataset/{train,val,test}_set.csv of github.com/Dreemurr-T/BAID and the 60,337 images of '
+        f'its downloading_script/image_list.csv as images/<id>.jpg below {root}; to see ssmr run without BAID: '
         'python tools/train.py configs/ssmr_efficientnet_quickstart.py'
     )
     folder = _require_root(root, need)

@@ -52,12 +52,17 @@ def blur(image: Image.Image, fraction: float) -> Image.Image:
 
 
 def outlines(regions: Image.Image, reach: int) -> NDArray[np.bool_]:
-    """Mark the pixels [H, W] within about `reach` pixels of an edge between two regions."""
+    """Mark the pixels [H, W] within `reach` pixels (in each direction) of an edge between two regions."""
     ids = np.asarray(regions)
-    edge = np.zeros(ids.shape, np.uint8)
-    edge[:-1] |= (ids[:-1] != ids[1:]).view(np.uint8)
-    edge[:, :-1] |= (ids[:, :-1] != ids[:, 1:]).view(np.uint8)
-    return np.asarray(Image.fromarray(edge).filter(ImageFilter.MaxFilter(2 * reach + 1))) > 0
+    edge = np.zeros(ids.shape, bool)
+    edge[:-1] |= ids[:-1] != ids[1:]
+    edge[:, :-1] |= ids[:, :-1] != ids[:, 1:]
+    for _ in range(reach):  # far faster than Pillow's MaxFilter
+        for lines in (edge, edge.T):
+            before = lines.copy()
+            lines[1:] |= before[:-1]
+            lines[:-1] |= before[1:]
+    return edge
 
 
 def orientations(image: Image.Image, rng: np.random.Generator, wander: float) -> Floats:

@@ -70,6 +70,16 @@ def sea(layout: Layout, rng: np.random.Generator, complexity: float) -> None:
         layout.polygon((x, y) + h * _HULL, hsv(rng.uniform(0, 0.12), 0.7, rng.uniform(0.2, 0.5)))
 
 
+def _windows(
+    layout: Layout, rng: np.random.Generator, xs: tuple[float, float], ys: tuple[float, float], step: float
+) -> None:
+    """Light about 60 per cent of a grid of windows between two widths and two heights."""
+    for x in np.arange(*xs, step).tolist():
+        for y in np.arange(*ys, step * 1.3).tolist():
+            if rng.random() < 0.6:
+                layout.box(x, y, step * 0.42, step * 0.6, hsv(0.13, rng.uniform(0.2, 0.7), rng.uniform(0.5, 1.0)))
+
+
 def city(layout: Layout, rng: np.random.Generator, complexity: float) -> None:
     """A skyline in rows with lit windows over a street or a river."""
     ground, hue = rng.uniform(0.72, 0.88), rng.uniform(0, 1)
@@ -86,12 +96,8 @@ def city(layout: Layout, rng: np.random.Generator, complexity: float) -> None:
                     [(x, ground - height), (x + width / 2, ground - height - 0.1), (x + width, ground - height)], base
                 )
             step = 0.075 - 0.035 * complexity
-            for wx in np.arange(x + 0.02, x + width - 0.025, step) if depth > 0.5 else ():
-                for wy in np.arange(ground - height + 0.03, ground - 0.04, step * 1.3):
-                    if rng.random() < 0.6:
-                        layout.box(
-                            wx, wy, step * 0.42, step * 0.6, hsv(0.13, rng.uniform(0.2, 0.7), rng.uniform(0.5, 1.0))
-                        )
+            if depth > 0.5:
+                _windows(layout, rng, (x + 0.02, x + width - 0.025), (ground - height + 0.03, ground - 0.04), step)
             x += width * rng.uniform(0.9, 1.25)
     front = rng.choice([0.58, 0.08])
     layout.gradient(hsv(front, 0.25, 0.55), hsv(front, 0.35, 0.25), ground, 2.0)
