@@ -13,6 +13,8 @@ from ssmr.errors import ImageError
 
 #: Larger images are refused before a pixel is decoded (decompression bombs); it is Pillow's own error limit.
 MAX_PIXELS = 178_956_970
+#: Pillow knows more; some of those run other programs (EPS) or have no mark by which to tell them from rubbish (TGA).
+FORMATS = ('JPEG', 'MPO', 'PNG', 'TIFF', 'WEBP', 'GIF', 'BMP', 'PPM', 'JPEG2000')
 WHITE = (255, 255, 255)
 
 
@@ -35,13 +37,15 @@ def load_image(root: Path, file: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise ImageError(f'{path} has {image.width} x {image.height} pixels', 'scale it down first')
                 image.load()
                 return _to_rgb(ImageOps.exif_transpose(image))
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ImageError(f'{path} is not an image that can be read: {error}', 'replace it') from error
+        raise ImageError(
+            f'{path} is not an image that can be read: {error}', f'use one of {", ".join(FORMATS)}'
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:  # Pillow's ways to say broken
         raise ImageError(f'{path} is broken: {error}', 'download it again') from error
 

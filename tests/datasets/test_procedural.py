@@ -199,6 +199,12 @@ def test_bad_arguments_are_named(tmp_path: Path, option: str, value: int) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / 'file').write_text('mine')
+    with pytest.raises(DataError, match='cannot make'):
+        generate(tmp_path / 'file' / 'works', images=10, size=32, workers=1)
+
+
 def test_the_tool_prints_its_errors_without_a_traceback(tmp_path: Path, repo: Path) -> None:
     (tmp_path / 'thesis.txt').write_text('mine')
     command = [sys.executable, str(repo / 'tools/make_quickstart_data.py'), '--out', str(tmp_path)]

@@ -57,7 +57,12 @@ def generate(out: Path, images: int = 1000, seed: int = 0, size: int = 224, work
     given, out = out, Path(os.path.abspath(out))
     arguments = {'images': images, 'seed': seed, 'size': size}
     with disk_space(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise DataError(
+                f'cannot make {out.parent}: {error.strerror}', 'give --out a folder you may write'
+            ) from error
         with FileLock(out.parent / f'.{out.name}.lock'):
             if not _complete(out, arguments):
                 _require_own(out)
@@ -109,7 +114,7 @@ def _require_own(out: Path) -> None:
     record = _record(out)
     if not record:
         raise DataError(f'{out} was not made by this tool: it has no {RECORD} of ours', fix)
-    ours = {_file(index) for index in range(record['arguments']['images'])}
+    ours = {_file(index) for index in range(record.get('arguments', {}).get('images', 0))}
     added = sorted(path.name for path in out.glob('images/*') if path.name not in ours)
     if added:
         raise DataError(f'{out / "images"} holds {added[0]!r}, which this tool did not make', fix)
