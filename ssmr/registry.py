@@ -36,7 +36,9 @@ class PartRegistry(Registry):
         scope, name = self.split_scope_key(key)
         known = self._known(scope)
         if name not in known:
-            raise ConfigError(f'{key!r} is not in the {self.name} registry{self._close(scope, name, known)}', self._hint())
+            raise ConfigError(
+                f'{key!r} is not in the {self.name} registry{self._close(scope, name, known)}', self._hint()
+            )
         return known[name]
 
     def import_from_location(self) -> None:
@@ -70,7 +72,8 @@ class PartRegistry(Registry):
 
     def _close(self, scope: str | None, name: str, known: dict[str, type]) -> str:
         prefix = f'{scope}.' if scope else ''
-        close = [prefix + c for c in difflib.get_close_matches(name, known, n=3, cutoff=0.5)]
+        close = [k for k in known if k.lower() == name.lower()]
+        close = [prefix + k for k in close or difflib.get_close_matches(name, known, n=3, cutoff=0.5)]
         if scope is None and self is BACKBONES:
             close += [f'mmpretrain.{name}'] if name in self._known('mmpretrain') else []
         if close:

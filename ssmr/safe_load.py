@@ -10,7 +10,7 @@ from ssmr.errors import CheckpointError
 
 
 def _statistics_only(owner: object, name: str) -> Any:
-    """Stand in for ``getattr`` in checkpoints: mmengine's HistoryBuffer names its own four statistics, nothing else may."""
+    """Stand in for ``getattr`` in checkpoints: mmengine's HistoryBuffer names its four statistics, nothing else may."""
     from mmengine.logging import HistoryBuffer
 
     if owner is HistoryBuffer and name in ('min', 'max', 'current', 'mean'):
@@ -43,8 +43,9 @@ def safe_torch_load(path: Path | str, map_location: str = 'cpu') -> Any:
             return torch.load(path, map_location=map_location, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f'there is no file {path}', 'check the path') from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # on garbage torch's unpickler fails with whatever comes up (IndexError, struct.error…)
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
-            f'{path} is damaged or holds more than tensors and plain data: {str(error).splitlines()[0]}',
+            f'{path} is damaged or holds more than tensors and plain data: {reason}',
             'use a checkpoint that ssmr wrote, or ask its author for a safetensors file',
         ) from error

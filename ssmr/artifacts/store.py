@@ -1,7 +1,8 @@
 """The store: one folder per artifact, named by the fingerprint of everything that went into it.
 
 A folder without ``manifest.json`` does not exist. It is built under ``<name>.partial``, gets its manifest last and is
-then renamed, so that a kill at any instant leaves either the whole artifact or a partial one that the next run continues.
+then renamed, so that a kill at any instant leaves either the whole artifact or a partial one that the next run
+continues.
 """
 
 from __future__ import annotations

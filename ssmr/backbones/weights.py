@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -45,7 +46,10 @@ def resolve_weights(spec: str, option: str) -> Path:
 
 def _in_package(spec: str, option: str) -> Path:
     package, _, file = spec.removeprefix('package:').partition('/')
-    found = importlib.util.find_spec(package)
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # the parent of a dotted name is missing; the name is empty
+        found = None
     if found is None or not found.submodule_search_locations:
         raise WeightsError(
             f'{option}: the package {package} with the weights is not installed',
@@ -61,11 +65,11 @@ def _download(url: str, option: str) -> Path:
     target = cache_path(url)
     if target.is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     match = torch.hub.HASH_REGEX.search(target.name)
     try:  # writes a temporary file, checks the hash, then renames
+        target.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(target), hash_prefix=match.group(1) if match else None)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, HTTPException) as error:
         view = option.split('.')[1] if '.' in option else 'VIEW'
         raise WeightsError(
             f'{option}: cannot download {url}: {error}',
@@ -88,7 +92,13 @@ def load_weights(
         WeightsError: The file cannot be read safely or does not fit; names the first tensors that differ.
     """
     state = _read(path)
-    state = convert(state) if convert else _own_part(state)
+    try:
+        state = convert(state) if convert else _own_part(state)
+    except (KeyError, IndexError) as error:
+        raise WeightsError(
+            f'{path} does not fit {type(module).__name__}: it has other layers ({error})',
+            'use the weights of the same architecture',
+        ) from error
     try:
         missing, unexpected = module.load_state_dict(state, strict=False)
     except RuntimeError as error:

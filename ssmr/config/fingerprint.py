@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ssmr.errors import ConfigError
+
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:
     """Return the SHA-256 (64 hexadecimal digits) of canonical JSON: sorted keys, tuples as lists.
@@ -48,6 +50,9 @@ def code_version(cls: type) -> dict[str, str]:
 
     Returns:
         Module or package name to a hash or a version.
+
+    Raises:
+        ConfigError: A part has no source file (it was typed into a notebook or an interpreter).
     """
     found: dict[str, str] = {}
     for base in cls.__mro__:
@@ -59,5 +64,15 @@ def code_version(cls: type) -> dict[str, str]:
                 'mmcv-lite' if package == 'mmcv' else 'scikit-learn' if package == 'sklearn' else package
             )
         else:
-            found[base.__module__] = hashlib.sha256(Path(inspect.getfile(base)).read_bytes()).hexdigest()[:16]
+            found[base.__module__] = hashlib.sha256(_source(base)).hexdigest()[:16]
     return found
+
+
+def _source(part: type) -> bytes:
+    try:
+        return Path(inspect.getfile(part)).read_bytes()
+    except (OSError, TypeError) as error:
+        raise ConfigError(
+            f'{part.__name__} of {part.__module__} has no source file, so that its artifacts could not be told apart',
+            "put it into a module and name that by custom_imports=dict(imports=['your_module'])",
+        ) from error

@@ -14,7 +14,7 @@ from ssmr.errors import ImageError
 #: Larger images are refused before a pixel is decoded (decompression bombs); it is Pillow's own error limit.
 MAX_PIXELS = 178_956_970
 #: Pillow knows more; some of those run other programs (EPS) or have no mark by which to tell them from rubbish (TGA).
-FORMATS = ('JPEG', 'MPO', 'PNG', 'TIFF', 'WEBP', 'GIF', 'BMP', 'PPM', 'JPEG2000')
+FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP', 'GIF', 'BMP', 'PPM', 'JPEG2000')
 WHITE = (255, 255, 255)
 
 

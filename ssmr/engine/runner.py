@@ -25,7 +25,10 @@ from ssmr.safe_load import safe_torch_load
 #: Messages longer than this (environment, whole config, parameter lists) go to the log file only, and so do those
 #: that repeat every epoch or that nobody but mmengine's authors can act on.
 LONGEST_ON_CONSOLE = 400
-LOG_FILE_ONLY = ('Exp name', 'Saving checkpoint', '"FileClient"', '"HardDiskBackend"', 'Distributed training is not used')
+LOG_FILE_ONLY = (
+    "Exp name", "Saving checkpoint", "The previous best", "\"FileClient\"", "\"HardDiskBackend\"",
+    "Distributed training is not used",
+)  # fmt: skip
 
 
 #: What must agree before a checkpoint's weights are used, and, when a run goes on, before its training state is. More

@@ -68,7 +68,8 @@ class RelationGCN(Reasoner):
         depth: Number of layers.
         variant: See :class:`RelationLayer`.
         readout: See :class:`ssmr.reasoners.base.Reasoner`.
-        dropout: On the projected nodes while training; 0 in the released network.
+        dropout: On the reasoned nodes while training; 0 in the released network. It stands behind the last batch
+            normalisation, whose statistics would otherwise differ between training and use (Li et al., CVPR 2019).
 
     Raises:
         ConfigError: An unknown variant or read-out.
@@ -94,7 +95,7 @@ class RelationGCN(Reasoner):
 
     def reason(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
         """See :meth:`ssmr.reasoners.base.Reasoner.reason`."""
-        nodes = self.dropout(torch.relu(self.project_norm(self.project(nodes), mask)))
+        nodes = torch.relu(self.project_norm(self.project(nodes), mask))
         for layer in self.layers:
             nodes = layer(nodes, mask)
-        return nodes
+        return self.dropout(nodes)

@@ -132,7 +132,9 @@ def test_a_kill_loses_at_most_one_shard_and_the_bytes_are_the_same(tmp_path: Pat
     run = [sys.executable, '-c', SLOW_BUILD, str(tmp_path / 'killed')]
     durable: list[int] = []
     for kills in range(2):
-        with subprocess.Popen([*run, '0.1', str(tmp_path / 'values.npy')], stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            [*run, '0.1', str(tmp_path / 'values.npy')], stdout=subprocess.PIPE, text=True
+        ) as process:
             assert process.stdout is not None
             durable += [int(process.stdout.readline()) for _ in range(2)]
             time.sleep(0.03 * kills)

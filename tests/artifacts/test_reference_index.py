@@ -36,7 +36,8 @@ def cases(draw: st.DrawFn) -> Case:
     queries = np.flatnonzero(rng.random(n) < 0.7)
     similarities = rng.integers(-2, 3, (n, n)).astype(np.float32) / 2
     ranked = [
-        sorted((-similarities[q, r], ids[r], r) for r in range(n) if pool[r] and groups[r] != groups[q]) for q in queries
+        sorted((-similarities[q, r], ids[r], r) for r in range(n) if pool[r] and groups[r] != groups[q])
+        for q in queries
     ]
     k = draw(st.integers(1, 5))
     queries = np.array([q for q, found in zip(queries, ranked, strict=True) if len(found) >= k], dtype=np.int64)

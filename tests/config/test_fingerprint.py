@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ssmr.config.fingerprint import changed_fields, code_version, fingerprint
+from ssmr.errors import ConfigError
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 KEYS = st.text(st.characters(exclude_characters='.', exclude_categories=['Cs']), min_size=1, max_size=5)
@@ -119,3 +120,9 @@ class TestCode:
         )
         assert found.keys() == {'fp_part', 'ssmr.errors', 'torch'}
         assert found['torch'] == torch.__version__
+
+    def test_a_part_without_a_source_file_is_refused(self) -> None:
+        typed: dict[str, type] = {}
+        exec('class Typed: ...', {'__name__': 'a_notebook', '__builtins__': __builtins__}, typed)
+        with pytest.raises(ConfigError, match='Typed of a_notebook has no source file'):
+            code_version(typed['Typed'])

@@ -78,7 +78,7 @@ def test_an_unknown_field_is_refused_with_the_close_one(cfg: Config, field: str,
 
 
 def test_the_keywords_of_another_packages_backbone_are_checked_too(cfg: Config) -> None:
-    cfg.encoders.semantic.backbone = dict(type='mmpretrain.SwinTransformer', arch='tiny', window_sizes=7)
+    cfg.encoders.semantic.backbone = {'type': 'mmpretrain.SwinTransformer', 'arch': 'tiny', 'window_sizes': 7}
     message = refusal(cfg)
     assert 'encoders.semantic.backbone (mmpretrain.SwinTransformer)' in message and 'window_size' in message
 
@@ -86,10 +86,14 @@ def test_the_keywords_of_another_packages_backbone_are_checked_too(cfg: Config) 
 @pytest.mark.parametrize(
     ('field', 'value', 'meant'),
     [
-        ('custom_hooks', [dict(type='EarlyStoppingHook', monitor='srcc', patiense=3)], 'patience'),
-        ('param_scheduler', [dict(type='CosineAnnealingLR', by_epoch=True, T_mox=4)], 'T_max'),
-        ('param_scheduler', [dict(type='LinearLR', start_facter=0.1)], 'start_factor'),
-        ('optim_wrapper', dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=1), loss_scales=1), 'loss_scale'),
+        ('custom_hooks', [{'type': 'EarlyStoppingHook', 'monitor': 'srcc', 'patiense': 3}], 'patience'),
+        ('param_scheduler', [{'type': 'CosineAnnealingLR', 'by_epoch': True, 'T_mox': 4}], 'T_max'),
+        ('param_scheduler', [{'type': 'LinearLR', 'start_facter': 0.1}], 'start_factor'),
+        (
+            'optim_wrapper',
+            {'type': 'AmpOptimWrapper', 'optimizer': {'type': 'SGD', 'lr': 1}, 'loss_scales': 1},
+            'loss_scale',
+        ),
     ],
 )
 def test_keywords_that_mmengine_would_hand_on_are_checked_too(cfg: Config, field: str, value: Any, meant: str) -> None:
@@ -99,7 +103,7 @@ def test_keywords_that_mmengine_would_hand_on_are_checked_too(cfg: Config, field
 
 
 def test_hooks_may_hand_on_what_only_others_know(cfg: Config) -> None:
-    cfg.custom_hooks = [dict(type='EMAHook', momentum=0.01, priority='NORMAL')]
+    cfg.custom_hooks = [{'type': 'EMAHook', 'momentum': 0.01, 'priority': 'NORMAL'}]
     validate(cfg)
 
 
@@ -239,19 +243,19 @@ def test_a_wrong_value_is_refused_with_its_field(cfg: Config, field: str, value:
 
 RIGHT_VALUES: list[tuple[str, Any]] = [
     ('optim_wrapper.optimizer.lr', 1),
-    ('train_cfg', dict(by_epoch=False, max_iters=1e3, val_interval=10)),
-    ('train_cfg', dict(type='EpochBasedTrainLoop', max_epochs=3)),
+    ('train_cfg', {'by_epoch': False, 'max_iters': 1e3, 'val_interval': 10}),
+    ('train_cfg', {'type': 'EpochBasedTrainLoop', 'max_epochs': 3}),
     ('encoders.semantic.weights', None),
     ('table.split_column', 'fold'),
     ('table.scale', (1, 9)),
     ('table.threshold', 5),
     ('param_scheduler', None),
-    ('param_scheduler', [dict(type='StepLR', step_size=3, gamma=0.1, by_epoch=True)]),
+    ('param_scheduler', [{'type': 'StepLR', 'step_size': 3, 'gamma': 0.1, 'by_epoch': True}]),
     ('default_hooks.checkpoint', None),
     ('custom_hooks', None),
     ('randomness.seed', None),
     ('load_from', None),
-    ('optim_wrapper', dict(optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=1), paramwise_cfg=dict())),
+    ('optim_wrapper', {'optimizer': {'type': 'SGD', 'lr': 0.1}, 'clip_grad': {'max_norm': 1}, 'paramwise_cfg': {}}),
 ]
 
 
