@@ -10,7 +10,9 @@ def main() -> None:
     """Build the reference index."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('--lists', type=Path, metavar='DIR', help="also write {train,val,test}_refer_K.txt in the authors' format")
+    parser.add_argument(
+        '--lists', type=Path, metavar='DIR', help="also write {train,val,test}_refer_K.txt in the authors' format"
+    )
     args = parser.parse_args()
     cfg = read_config(args)
     from ssmr.artifacts.reference_lists import write_reference_lists

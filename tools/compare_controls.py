@@ -1,5 +1,6 @@
-"""Does it help to look at references? Train the model, the same network without references and the same network on random
-references, with several seeds each, and compare them on the same images."""
+"""Does it help to look at references? Train the model, and the same network without and with random references.
+
+Each is trained with several seeds; they are compared on the same images."""
 
 import argparse
 
@@ -11,7 +12,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
     parser.add_argument('--seeds', type=int, default=3, help='runs of each (default: 3)')
-    parser.add_argument('--truth', metavar='COLUMN', help='compare with this column of the labels instead of the scores')
+    parser.add_argument(
+        '--truth', metavar='COLUMN', help='compare with this column of the labels instead of the scores'
+    )
     parser.add_argument('--split', choices=['val', 'test'], default='test')
     args = parser.parse_args()
     cfg = read_config(args)
@@ -25,7 +28,9 @@ def main() -> None:
         if d.difference is None or d.low is None or d.high is None or d.p_value is None:
             print(f'SRCC less that of {control}: undefined')
         else:
-            print(f'SRCC less that of {control}: {d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}], p = {d.p_value:.3f}')
+            print(
+                f'SRCC less that of {control}: {d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}], p = {d.p_value:.3f}'
+            )
 
 
 if __name__ == '__main__':

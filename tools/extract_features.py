@@ -9,7 +9,9 @@ def main() -> None:
     """Extract."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('--view', action='append', help='only this view (repeat for several); by default all that the config uses')
+    parser.add_argument(
+        '--view', action='append', help='only this view (repeat for several); by default all that the config uses'
+    )
     args = parser.parse_args()
     cfg = read_config(args)
     from ssmr.errors import ConfigError

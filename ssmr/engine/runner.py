@@ -38,7 +38,7 @@ RESUME_FIELDS = (*WEIGHTS_FIELDS, 'references', 'scores')
 
 
 class RunnerConfig(Config):
-    """A config whose text is quick to make: mmengine asks for it at every checkpoint, and yapf takes a second each time."""
+    """A config whose text is quick to make: mmengine asks for it at every checkpoint, and yapf takes a second each."""
 
     @property
     def pretty_text(self) -> str:
@@ -87,7 +87,9 @@ class SafeRunner(Runner):
         try:
             _load_checkpoint_to_model(self.model, checkpoint, strict, revise_keys=list(revise_keys))
         except RuntimeError as error:
-            raise CheckpointError(f'{filename} does not fit the model: {error}', 'use the config it came from') from error
+            raise CheckpointError(
+                f'{filename} does not fit the model: {error}', 'use the config it came from'
+            ) from error
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
@@ -165,7 +167,9 @@ def build_runner(
         model=model,
         work_dir=cfg.work_dir,
         default_hooks=cfg.get('default_hooks'),
-        visualizer={'type': 'Visualizer', 'vis_backends': [{'type': 'TensorboardVisBackend'}]} if 'train' in rows else None,
+        visualizer={'type': 'Visualizer', 'vis_backends': [{'type': 'TensorboardVisBackend'}]}
+        if 'train' in rows
+        else None,
         default_scope='ssmr',
         log_level=cfg.get('log_level', 'INFO'),
         randomness=cfg.get('randomness', {'seed': 0}),

@@ -45,7 +45,9 @@ class ScoreHead(nn.Module):
 
     def _set_range(self, low: float, high: float) -> None:
         if not low < high:
-            raise ConfigError(f'the training scores run from {low} to {high}', 'scores must differ, or set target_range')
+            raise ConfigError(
+                f'the training scores run from {low} to {high}', 'scores must differ, or set target_range'
+            )
         self.target_range = torch.tensor([low, high], dtype=torch.float32, device=self.target_range.device)
 
     def fit_targets(self, train_scores: Tensor) -> None:

@@ -1,7 +1,7 @@
 """The region-relation GCN (Rs_GCN) over a query and its references.
 
 The layer comes from VSRN (Li et al., Visual Semantic Reasoning for Image-Text Matching, ICCV 2019); SSMR (Shi et al.,
-Neurocomputing 582, 2024) stacks six of them. Edge weights are not given: they are the relations among the node features.
+Neurocomputing 582, 2024) stacks six of them. Edge weights are not given: they are the relations of the node features.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RelationLayer(nn.Module):
 
     Args:
         dim: D, length of a node.
-        variant: 'ssmr' puts batch normalisation and ReLU behind theta, phi and g, hence R >= 0; 'vsrn' leaves them plain.
+        variant: 'ssmr' puts batch normalisation and ReLU behind theta, phi and g, hence R >= 0; 'vsrn' does not.
     """
 
     def __init__(self, dim: int, variant: str = 'ssmr') -> None:

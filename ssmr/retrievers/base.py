@@ -109,8 +109,8 @@ def build_index(
     if (eligible < k).any():
         worst = int(np.argmin(eligible))
         raise DataError(
-            f'retriever.num_references={k}, but {ids[queries[worst]]} has only {eligible[worst]} possible references: the '
-            f'training pool has {len(pool)} readable works, less itself and its duplicates',
+            f'retriever.num_references={k}, but {ids[queries[worst]]} has only {eligible[worst]} possible references: '
+            f'the training pool has {len(pool)} readable works, less itself and its duplicates',
             'lower retriever.num_references (and graph.num_references), or add training works',
         )
     positions, similarities = retriever.find(features, queries, pool, excluded, k, device)

@@ -60,7 +60,9 @@ def _top(scores: Tensor, queries: Tensor, pool: Tensor, k: int) -> tuple[Tensor,
     return values[:, :k], found[:, :k]
 
 
-def _order(values: Tensor, found: Tensor, queries: Tensor, pool: Tensor, keep: int | None = None) -> tuple[Tensor, Tensor]:
+def _order(
+    values: Tensor, found: Tensor, queries: Tensor, pool: Tensor, keep: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Sort candidates by (similarity, position), after recomputing in float64 those that float32 cannot tell apart."""
     near = (values[:, :-1] - values[:, 1:]) <= CLOSE
     doubtful = torch.nn.functional.pad(near, (1, 0)) | torch.nn.functional.pad(near, (0, 1))

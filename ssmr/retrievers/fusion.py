@@ -34,7 +34,8 @@ class FusionRetriever(EmbeddingRetriever):
         self.parts = [RETRIEVERS.build(dict(p)) for p in parts]
         self.num_references = num_references
         weights = [1.0] * len(self.parts) if weights is None else list(weights)
-        if not self.parts or len(weights) != len(self.parts) or min(weights) < 0 or sum(weights) <= 0:
+        numbers = all(isinstance(w, (int, float)) for w in weights)
+        if not numbers or not self.parts or len(weights) != len(self.parts) or min(weights) < 0 or sum(weights) <= 0:
             raise ConfigError(
                 f'retriever.weights is {weights} for {len(self.parts)} parts', 'give one weight >= 0 a part, not all 0'
             )

@@ -1,4 +1,4 @@
-"""The placebo: references drawn at random, so that a gain from references can be told from a gain from more parameters."""
+"""The placebo: references drawn at random, to tell a gain from references from a gain from more parameters."""
 
 from __future__ import annotations
 

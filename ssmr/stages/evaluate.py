@@ -106,4 +106,3 @@ def baselines(
         table.scores[train], len(rows), reference_scores=labels, ks=ks, features=frozen,
         threshold=table.threshold, rule=table.rule,
     )  # fmt: skip
-

@@ -1,4 +1,4 @@
-"""Stage 1: the feature bank of a view. Decoding in workers, the encoder in the main process, a shard at a time to disk."""
+"""Stage 1: the feature bank of a view. Workers decode, the main process encodes, a shard at a time goes to disk."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _too_many_bad(project: Project, bad: dict[str, str], limit: float) -> None:
     path = _write_quarantine(project, bad)
     first = '; '.join(list(bad.values())[:3])
     raise DataError(
-        f'{len(bad)} images of {project.table.name} cannot be read, more than the {limit:g} that are tolerated: {first}',
+        f'{len(bad)} images of {project.table.name} cannot be read, more than the {limit:g} tolerated: {first}',
         f'repair those listed in {path}, or raise extraction.max_bad_fraction',
     )
 

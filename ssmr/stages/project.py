@@ -19,6 +19,7 @@ from ssmr.backbones.weights import resolve_weights
 from ssmr.config.fingerprint import code_version
 from ssmr.config.parts import NESTED
 from ssmr.datasets.image_table import ImageTable
+from ssmr.errors import CheckpointError
 from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
 
@@ -112,10 +113,16 @@ class Project:
             'scores': self.table.scores_identity(),
             'batch_size': self.cfg.get('train_dataloader', {}).get('batch_size'),
             'checkpoint': plain(self.cfg.get('default_hooks', {}).get('checkpoint')),
-            'load_from': None if start is None else sha256_file(Path(start)),
+            'load_from': None if start is None else _checkpoint_hash(Path(start)),
             'code': part_code(plain(self.cfg.model), MODELS),
             **{name: plain(self.cfg.get(name)) for name in settings},
         }
+
+
+def _checkpoint_hash(path: Path) -> str:
+    if not path.is_file():
+        raise CheckpointError(f'load_from: there is no checkpoint {path}', 'correct the path')
+    return sha256_file(path)
 
 
 def plain(value: Any) -> Any:

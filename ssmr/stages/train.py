@@ -31,7 +31,7 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
     cfg, view = project.cfg, project.cfg.graph.view
     if cfg.model.in_dim != banks[view].dim:
         raise ConfigError(
-            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{view}' gives {banks[view].dim} numbers",
+            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{view}' gives {banks[view].dim}",
             f'set model.in_dim={banks[view].dim}, or choose another encoder',
         )
     k = cfg.graph.num_references
@@ -87,7 +87,12 @@ def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIn
     temporary = best.with_suffix('.tmp')
     shutil.copyfile(_best_or_last(runner), temporary)
     temporary.replace(best)
-    record = {'inputs': inputs, 'fingerprint': fingerprint(inputs), 'checkpoint': best.name, 'sha256': sha256_file(best)}
+    record = {
+        'inputs': inputs,
+        'fingerprint': fingerprint(inputs),
+        'checkpoint': best.name,
+        'sha256': sha256_file(best),
+    }
     write_json(project.work_dir / RECORD, record)
     return best
 

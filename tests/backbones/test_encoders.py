@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from ssmr.backbones.encoder import build_encoder
 from ssmr.backbones.gram_style import SparseSketch, gram_triangle
 from ssmr.backbones.preprocess import Preprocess
@@ -18,7 +19,11 @@ NORM = {'mean': [127.0] * 3, 'std': [128.0] * 3}
 def test_global_feature_is_mmpretrains_own_pooled_output() -> None:
     from mmpretrain.models import GlobalAveragePooling, ResNet
 
-    config = {'type': 'GlobalFeature', 'backbone': {'type': 'mmpretrain.ResNet', 'depth': 18}, 'preprocess': {'size': 64}}
+    config = {
+        'type': 'GlobalFeature',
+        'backbone': {'type': 'mmpretrain.ResNet', 'depth': 18},
+        'preprocess': {'size': 64},
+    }
     encoder = build_encoder('semantic', config)
     theirs = ResNet(depth=18)
     theirs.eval()
@@ -46,7 +51,11 @@ def test_any_backbone_of_mmpretrain_serves_by_scope(backbone: dict, size: int, d
 
 
 def test_random_weights_come_from_the_seed_and_leave_the_global_state_alone() -> None:
-    config = {'type': 'GlobalFeature', 'backbone': {'type': 'EfficientNetLite0', 'out_indices': [1]}, 'preprocess': {'size': 32}}
+    config = {
+        'type': 'GlobalFeature',
+        'backbone': {'type': 'EfficientNetLite0', 'out_indices': [1]},
+        'preprocess': {'size': 32},
+    }
     state = torch.random.get_rng_state()
     first, again, other = (build_encoder('s', {**config, 'seed': s}) for s in (0, 0, 1))
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -65,13 +74,18 @@ def test_package_weights_name_what_is_on_real_photographs() -> None:
     import skimage.data
     from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
     from PIL import Image
+
     from ssmr.backbones.weights import resolve_weights
     from ssmr.safe_load import safe_torch_load
 
     config = {'type': 'GlobalFeature', 'backbone': {'type': 'EfficientNetLite0'}, 'weights': WEIGHTS}
     encoder = build_encoder('semantic', {**config, 'preprocess': {'size': 224, **NORM}})
     state = safe_torch_load(resolve_weights(WEIGHTS, 'weights'))
-    photographs = {'coffee': ('espresso', 'cup'), 'chelsea': ('Egyptian cat', 'tabby', 'tiger cat'), 'rocket': ('missile', 'projectile')}
+    photographs = {
+        'coffee': ('espresso', 'cup'),
+        'chelsea': ('Egyptian cat', 'tabby', 'tiger cat'),
+        'rocket': ('missile', 'projectile'),
+    }
     for name, expected in photographs.items():
         picture = Image.fromarray(getattr(skimage.data, name)()).convert('RGB')
         vector = encoder(torch.from_numpy(encoder.preprocess(picture))[None])
@@ -114,7 +128,9 @@ def test_the_sketch_keeps_inner_products_within_its_stated_error() -> None:
     error = (sketch(a) * sketch(b)).sum(1) - (a * b).sum(1)
     assert error.abs().mean() < (2 / 512) ** 0.5
     assert error.std() < 1.05 * (2 / 512) ** 0.5
-    seeds = torch.stack([(SparseSketch(3000, 512, s)(a[:1]) * SparseSketch(3000, 512, s)(b[:1])).sum() for s in range(60)])
+    seeds = torch.stack(
+        [(SparseSketch(3000, 512, s)(a[:1]) * SparseSketch(3000, 512, s)(b[:1])).sum() for s in range(60)]
+    )
     assert abs(float(seeds.mean() - (a[0] * b[0]).sum())) < 4 * (2 / 512 / 60) ** 0.5
 
 

@@ -28,11 +28,14 @@ def baid_from_paintings(source: Path, root: Path, per_split: dict[str, int]) -> 
 def test_every_stage_of_the_canonical_config_runs(repo: Path, shared_data: Path, tmp_path: Path) -> None:
     root = tmp_path / 'baid'
     baid_from_paintings(shared_data / 'sidhu477', root, {'train': 20, 'val': 6, 'test': 6})
-    options = ['--work-dir', str(tmp_path / 'run'), '--cfg-options', f'table.root={root}', f'artifact_dir={tmp_path / "artifacts"}',
-               'encoders.semantic.weights=None', 'encoders.style.weights=None', 'retriever.num_references=10',
-               'train_cfg.max_epochs=1', 'train_dataloader.batch_size=10']  # fmt: skip
+    options = ['--work-dir', str(tmp_path / 'run'), '--cfg-options']
+    options += [f'table.root={root}', f'artifact_dir={tmp_path / "artifacts"}', 'retriever.num_references=10']
+    options += ['encoders.semantic.weights=None', 'encoders.style.weights=None']
+    options += ['train_cfg.max_epochs=1', 'train_dataloader.batch_size=10']
     config = str(repo / 'configs' / 'ssmr_swin_baid.py')
-    trained = subprocess.run([sys.executable, str(repo / 'tools/train.py'), config, *options], capture_output=True, text=True)
+    trained = subprocess.run(
+        [sys.executable, str(repo / 'tools/train.py'), config, *options], capture_output=True, text=True
+    )
     assert trained.returncode == 0, trained.stderr
     checkpoint = str(tmp_path / 'run' / 'best.pth')
     command = [sys.executable, str(repo / 'tools/test.py'), config, checkpoint, *options]

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import functional
+
 from ssmr.errors import ConfigError
 from ssmr.heads.score import ScoreHead
-from torch.nn import functional
 
 
 @given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=30).filter(lambda s: max(s) - min(s) > 1e-2))
@@ -22,7 +23,9 @@ def test_predict_inverts_the_targets(scores: list[float]) -> None:
     torch.testing.assert_close(head.predict(targets), labels, atol=1e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize(('loss', 'reference'), [('smooth_l1', functional.smooth_l1_loss), ('mse', functional.mse_loss)])
+@pytest.mark.parametrize(
+    ('loss', 'reference'), [('smooth_l1', functional.smooth_l1_loss), ('mse', functional.mse_loss)]
+)
 def test_loss_is_taken_on_the_released_targets(loss: str, reference: object) -> None:
     head = ScoreHead(4, loss, target_range=(2.75695, 10))
     head.fit_targets(torch.tensor([0.0, 1.0]))  # a fixed range stays

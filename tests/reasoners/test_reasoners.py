@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from ssmr.errors import ConfigError
 from ssmr.reasoners.relation_gcn import RelationLayer
 from ssmr.registry import MODELS, REASONERS
@@ -80,7 +81,9 @@ def test_a_graph_with_masked_nodes_equals_the_smaller_graph() -> None:
 
 @pytest.mark.parametrize('name', REGISTERED)
 @pytest.mark.parametrize('readout', ['query', 'mean'])
-def test_the_order_of_the_references_does_not_matter_to_invariant_readouts(name: str, readout: str, graph: tuple) -> None:
+def test_the_order_of_the_references_does_not_matter_to_invariant_readouts(
+    name: str, readout: str, graph: tuple
+) -> None:
     reasoner = make(name, readout).eval()
     wake(reasoner)
     nodes, similarities = graph
@@ -96,7 +99,9 @@ def test_flatten_does_depend_on_the_order(graph: tuple) -> None:
 
 
 def batch_norm(x: np.ndarray, norm: torch.nn.BatchNorm1d) -> np.ndarray:
-    mean, var, w, b = (p.detach().double().numpy() for p in (norm.running_mean, norm.running_var, norm.weight, norm.bias))
+    mean, var, w, b = (
+        p.detach().double().numpy() for p in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
     return (x - mean) / np.sqrt(var + norm.eps) * w + b
 
 
@@ -107,7 +112,10 @@ def test_relation_layer_equals_an_independent_numpy_computation(variant: str) ->
     layer = RelationLayer(5, variant).eval()
     wake(layer)
     v = torch.randn(2, 4, 5)
-    weights, biases = layer.theta_phi_g.weight.detach().double().numpy(), layer.theta_phi_g.bias.detach().double().numpy()
+    weights, biases = (
+        layer.theta_phi_g.weight.detach().double().numpy(),
+        layer.theta_phi_g.bias.detach().double().numpy(),
+    )
     expected = np.empty((2, 4, 5))
     for b, graph in enumerate(v.double().numpy()):
         projected = graph @ weights.T + biases
@@ -149,7 +157,8 @@ def test_the_canonical_network_has_the_size_of_the_released_one() -> None:
 def test_no_reference_has_exactly_the_parameters_of_what_it_controls() -> None:
     inner = {'type': 'RelationGCN', 'dim': 32, 'depth': 3}
     model = MODELS.build({
-        'type': 'MultiReferenceAssessor', 'in_dim': 12, 'num_references': 4, 'reasoner': inner, 'head': {'type': 'ScoreHead'},
+        'type': 'MultiReferenceAssessor', 'in_dim': 12, 'num_references': 4, 'reasoner': inner,
+        'head': {'type': 'ScoreHead'},
     })  # fmt: skip
     control = MODELS.build({
         'type': 'MultiReferenceAssessor', 'in_dim': 12, 'num_references': 4,

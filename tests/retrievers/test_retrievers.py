@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.errors import ConfigError, DataError
 from ssmr.registry import RETRIEVERS
 from ssmr.retrievers.base import EmbeddingRetriever, build_index, same_group_pairs
@@ -113,7 +115,10 @@ def test_a_pool_smaller_than_k_is_refused_with_the_numbers() -> None:
 def test_random_references_depend_on_seed_and_query_alone() -> None:
     works = make_works(50, 1)
     works['readable'][:] = True
-    build = lambda seed: build_index(RETRIEVERS.build({'type': 'RandomRetriever', 'seed': seed, 'num_references': 6}), **works)  # noqa: E731
+
+    def build(seed: int) -> ReferenceIndex:
+        return build_index(RETRIEVERS.build({'type': 'RandomRetriever', 'seed': seed, 'num_references': 6}), **works)
+
     first, again, other = build(0), build(0), build(1)
     assert (first.references == again.references).all()
     assert (first.references != other.references).mean() > 0.5
@@ -129,8 +134,8 @@ def test_fusion_with_one_weight_is_that_view_alone() -> None:
     assert (build_index(fused, **works).references == build_index(style, **works).references).all()
 
 
-@pytest.mark.parametrize('weights', [[1.0], [-1.0, 2.0], [0.0, 0.0]])
-def test_fusion_refuses_weights_that_make_no_mean(weights: list[float]) -> None:
+@pytest.mark.parametrize('weights', [[1.0], [-1.0, 2.0], [0.0, 0.0], ['a', 'b']])
+def test_fusion_refuses_weights_that_make_no_mean(weights: list) -> None:
     with pytest.raises(ConfigError, match=r'retriever\.weights'):
         RETRIEVERS.build({'type': 'FusionRetriever', **NEEDED['FusionRetriever'], 'weights': weights})
 
@@ -142,6 +147,7 @@ def test_fusion_refuses_a_part_without_an_embedding() -> None:
 
 def test_a_retriever_of_a_users_own_needs_one_class_and_one_method() -> None:
     from sklearn.preprocessing import normalize
+
     from ssmr.retrievers.cosine import CosineRetriever
 
     class PowerCosineRetriever(CosineRetriever):
