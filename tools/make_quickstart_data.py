@@ -10,9 +10,9 @@ def main() -> None:
     """Paint into --out, or find it complete."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, required=True, help='folder to make; refused if something else is there')
-    parser.add_argument('--images', type=int, default=1000, help='number of works (default: 1000)')
+    parser.add_argument('--images', type=int, default=1500, help='number of works (default: 1500)')
     parser.add_argument('--seed', type=int, default=0, help='same seed, same bytes (default: 0)')
-    parser.add_argument('--size', type=int, default=224, help='side in pixels (default: 224)')
+    parser.add_argument('--size', type=int, default=192, help='side in pixels (default: 192)')
     parser.add_argument('--workers', type=int, help='processes (default: one per processor)')
     args = parser.parse_args()
 

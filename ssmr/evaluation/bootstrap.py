@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssmr.errors import ConfigError
-from ssmr.evaluation.metrics import METRICS, FloatArray, Rule, defined, make_pair, require_metrics
+from ssmr.evaluation.metrics import METRICS, FloatArray, Pair, Rule, defined, make_pair, require_metrics
 
 Interval = tuple[float, float]
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def bootstrap_intervals(
 
     Args:
         scores: [n] labels.
-        predictions: [n] predictions of the same images.
+        predictions: [n] predictions of the same images, or [S, n] of S runs, whose metrics are averaged.
         metrics: Names from ``METRICS``.
         n_resamples: Number of draws of n images with replacement.
         confidence: Share of the resamples inside the interval, between 0 and 1.
@@ -69,13 +69,13 @@ def bootstrap_intervals(
         ConfigError: An unknown metric or rule, n_resamples below 1, or a confidence outside (0, 1).
     """
     require_metrics(metrics)
-    pair = make_pair(scores, predictions, threshold=threshold, rule=rule)
+    runs = _runs(scores, predictions, threshold, rule)
 
     def statistics(rows: npt.NDArray[np.int64]) -> list[float]:
-        resample = pair.take(rows)
-        return [METRICS[name].compute(resample) for name in metrics]
+        resamples = [run.take(rows) for run in runs]
+        return [_mean(name, resamples) for name in metrics]
 
-    draws = _draw(statistics, len(pair.scores), n_resamples, seed)  # [R, M]
+    draws = _draw(statistics, len(runs[0].scores), n_resamples, seed)  # [R, M]
     return {name: _interval(draws[:, m], confidence, name) for m, name in enumerate(metrics)}
 
 
@@ -95,8 +95,8 @@ def paired_bootstrap(
 
     Args:
         scores: [n] labels.
-        predictions_a: [n] predictions of model A.
-        predictions_b: [n] predictions of model B.
+        predictions_a: [n] predictions of model A, or [S, n] of S runs of it, whose metrics are averaged.
+        predictions_b: [n] or [S, n] of model B.
         metric: A name from ``METRICS``.
         n_resamples: Number of draws of n images with replacement.
         confidence: Of the interval of the difference.
@@ -112,15 +112,27 @@ def paired_bootstrap(
         ConfigError: As ``bootstrap_intervals``.
     """
     require_metrics([metric])
-    a, b = (make_pair(scores, p, threshold=threshold, rule=rule) for p in (predictions_a, predictions_b))
-    compute = METRICS[metric].compute
-    draws = _draw(lambda rows: [compute(a.take(rows)) - compute(b.take(rows))], len(a.scores), n_resamples, seed)[:, 0]
-    difference, interval = defined(compute(a) - compute(b)), _interval(draws, confidence, metric)
+    a, b = (_runs(scores, p, threshold, rule) for p in (predictions_a, predictions_b))
+
+    def statistics(rows: npt.NDArray[np.int64]) -> list[float]:
+        means = [_mean(metric, [run.take(rows) for run in runs]) for runs in (a, b)]
+        return [means[0] - means[1]]
+
+    draws = _draw(statistics, len(a[0].scores), n_resamples, seed)[:, 0]
+    difference, interval = defined(_mean(metric, a) - _mean(metric, b)), _interval(draws, confidence, metric)
     if difference is None or interval is None:
         return PairedDifference(difference, None, None, None)
     draws = draws[~np.isnan(draws)]
     beyond = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
     return PairedDifference(difference, *interval, min(1.0, 2 * (beyond + 1) / (len(draws) + 1)))
+
+
+def _runs(scores: npt.ArrayLike, predictions: npt.ArrayLike, threshold: float, rule: Rule) -> list[Pair]:
+    return [make_pair(scores, run, threshold=threshold, rule=rule) for run in np.atleast_2d(np.asarray(predictions))]
+
+
+def _mean(metric: str, runs: Sequence[Pair]) -> float:
+    return float(np.mean([METRICS[metric].compute(run) for run in runs]))
 
 
 def _draw(

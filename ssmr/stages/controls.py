@@ -31,9 +31,9 @@ class Comparison:
     """What ``tools/compare_controls.py`` shows.
 
     Attributes:
-        table: Model, controls and baselines as Markdown; predictions are means over the seeds.
+        table: Model, controls and baselines as Markdown; metrics are means over the seeds.
         srcc_by_seed: model or control -> SRCC of each seed alone.
-        differences: control -> SRCC of the model less SRCC of the control.
+        differences: control -> mean SRCC of the model less that of the control.
     """
 
     table: str
@@ -70,18 +70,23 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
     rows = split_rows(base, index, split)
     labels = _labels(base, truth)[rows]
     runs = {arm: np.stack([_run(arm_config(cfg, arm, s), split) for s in range(seeds)]) for arm in (MODEL, *CONTROLS)}
-    means = {arm: outputs.mean(axis=0) for arm, outputs in runs.items()}
     rule: Any = {'threshold': base.table.threshold, 'rule': base.table.rule}
     options = {'n_resamples': cfg.get('evaluation', {}).get('bootstrap', 1000), **rule}
-    everyone = means | baselines(base, banks, index, rows)
-    metrics = {name: evaluate_scores(labels, p, **rule) for name, p in everyone.items()}
+    everyone = runs | {name: p[None] for name, p in baselines(base, banks, index, rows).items()}  # each [S, n]
+    metrics = {name: _mean([evaluate_scores(labels, run, **rule) for run in p]) for name, p in everyone.items()}
     intervals = {name: bootstrap_intervals(labels, p, **options) for name, p in everyone.items()}
     by_seed = {arm: [evaluate_scores(labels, p, **rule)['srcc'] for p in outputs] for arm, outputs in runs.items()}
-    differences = {c: paired_bootstrap(labels, means[MODEL], means[c], 'srcc', **options) for c in CONTROLS}
+    differences = {c: paired_bootstrap(labels, runs[MODEL], runs[c], 'srcc', **options) for c in CONTROLS}
     report = {'metrics': metrics, 'intervals': intervals, 'srcc_by_seed': by_seed, 'truth': truth, 'split': split}
     report['differences'] = {c: d._asdict() for c, d in differences.items()}
     write_json(Path(cfg.work_dir) / f'controls_{split}{"_" + truth if truth else ""}.json', report)
     return Comparison(metrics_table(metrics, intervals, **rule), by_seed, differences)
+
+
+def _mean(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """The mean of each metric over runs; undefined where it is in any of them."""
+    values = {name: [run[name] for run in runs] for name in runs[0]}
+    return {name: None if None in v else float(np.mean([x for x in v if x is not None])) for name, v in values.items()}
 
 
 def _run(cfg: Config, split: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from ssmr.datasets.reference_graph import ReferenceGraph
 from ssmr.errors import ConfigError
 from ssmr.registry import MODELS

@@ -145,3 +145,14 @@ def test_a_misspelt_metric_gets_a_suggestion(works):
 def test_different_lengths_are_refused(works):
     with pytest.raises(DataError, match='200 scores but 1 predictions'):
         paired_bootstrap(*works, [1.0])
+
+
+def test_runs_are_averaged_metric_by_metric_and_not_as_predictions() -> None:
+    """Two opposite runs: the mean prediction is constant, but the mean correlation is zero."""
+    labels = np.arange(30.0) / 3
+    runs = np.stack([labels, labels[::-1]])
+    interval = bootstrap_intervals(labels, runs, ('srcc',), n_resamples=50)['srcc']
+    assert interval is not None and interval[0] <= 0 <= interval[1]
+    single = paired_bootstrap(labels, labels, labels[::-1], n_resamples=50)
+    both = paired_bootstrap(labels, labels, runs, n_resamples=50)
+    assert single.difference == pytest.approx(2.0) and both.difference == pytest.approx(1.0)
