@@ -127,8 +127,8 @@ def ridge_baseline(
     from sklearn.linear_model import Ridge
     from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler()
-    train = scaler.fit_transform(features.train)
+    scaler = StandardScaler()  # in float64: with more features than images, float32 is too coarse for small penalties
+    train = scaler.fit_transform(np.asarray(features.train, dtype=np.float64))
     val, test = scaler.transform(features.val), scaler.transform(features.test)
     labels = finite_vector(train_scores, 'train_scores')
     models = [Ridge(alpha=alpha).fit(train, labels) for alpha in sorted(alphas, reverse=True)]

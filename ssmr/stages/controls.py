@@ -86,7 +86,11 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
 def _mean(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
     """The mean of each metric over runs; undefined where it is in any of them."""
     values = {name: [run[name] for run in runs] for name in runs[0]}
-    return {name: None if None in v else float(np.mean([x for x in v if x is not None])) for name, v in values.items()}
+    means: dict[str, float | None] = {}
+    for name, v in values.items():
+        numbers = [x for x in v if x is not None]
+        means[name] = v[0] if len(set(v)) == 1 else float(np.mean(numbers)) if len(numbers) == len(v) else None
+    return means
 
 
 def _run(cfg: Config, split: str) -> np.ndarray:

@@ -44,4 +44,4 @@ def test_the_quickstart_config_runs_on_fewer_and_smaller_works(repo: Path, tmp_p
     project = Project(load_config(repo / 'configs/ssmr_efficientnet_quickstart.py', options, str(tmp_path / 'run')))
     checkpoint = pipeline.run(project)
     result = evaluate(project, *pipeline.references(project), checkpoint=checkpoint)
-    assert result.metrics['ssmr']['n'] == len(project.table.rows("test")) == 48
+    assert result.metrics['ssmr']['n'] == len(project.table.rows('test')) == 48
