@@ -109,7 +109,7 @@ def test_the_folder_of_a_reference_index_is_read_as_its_lists(tables):
         ids=('r1', 'r2', 'r3', 'q1', 'q2', 'q3'),
         queries=np.array([0, 3, 4, 5]),  # r1 is of the training split: not asked for
         references=np.array([[1, 2], [0, 1], [2, 1], [1, 2]]),
-        similarities=np.ones((4, 2), np.float32),
+        similarities=np.tile(np.array([0.9, 0.8], np.float32), (4, 1)),
     )
 
     def build(folder):
