@@ -24,7 +24,7 @@ from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
 
 #: Raised when the same inputs begin to give other numbers.
-EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 1, 1
+EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 1, 2
 
 
 @dataclass

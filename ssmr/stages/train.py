@@ -41,7 +41,9 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
             'raise retriever.num_references',
         )
     gather = GraphGather(banks[view].features, index, project.table.scores, k)
-    model = MODELS.build({**plain(cfg.model), 'num_references': k, 'data_preprocessor': gather})
+    with torch.random.fork_rng(devices=[]):  # the runner sets its seed only after it is given the model
+        torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
+        model = MODELS.build({**plain(cfg.model), 'num_references': k, 'data_preprocessor': gather})
     model.head.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
     return model
 

@@ -115,6 +115,20 @@ def test_training_learns_what_the_features_show(tiny_config: Path, tmp_path: Pat
     assert metrics['ssmr']['rmse'] < metrics['constant']['rmse']
 
 
+def test_the_seed_decides_the_weights_whatever_ran_before(tiny_config: Path, tmp_path: Path) -> None:
+    import torch
+    from ssmr.safe_load import safe_torch_load
+
+    def weights(seed: int, run: str) -> dict:
+        torch.rand(seed + len(run))  # some other state of the global generator
+        checkpoint = pipeline.run(project(tiny_config, f'randomness.seed={seed}', f'work_dir={tmp_path / run}'))
+        return safe_torch_load(checkpoint)['state_dict']
+
+    first, again, other = weights(0, 'a'), weights(0, 'bb'), weights(1, 'ccc')
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first['head.linear.weight'], other['head.linear.weight'])
+
+
 def test_resume_goes_on_where_the_run_stopped(tiny_config: Path, tmp_path: Path) -> None:
     pipeline.run(project(tiny_config))
     resumed = project(tiny_config, 'train_cfg.max_epochs=4', 'resume=True')
