@@ -117,6 +117,7 @@ def test_training_learns_what_the_features_show(tiny_config: Path, tmp_path: Pat
 
 def test_the_seed_decides_the_weights_whatever_ran_before(tiny_config: Path, tmp_path: Path) -> None:
     import torch
+
     from ssmr.safe_load import safe_torch_load
 
     def weights(seed: int, run: str) -> dict:
