@@ -6,17 +6,6 @@
 # Needs: DIR/labels.csv with the columns image, score and optionally split (train, val, test), and the images in
 #   DIR/images; other names: table.labels, table.image_dir, table.image_column, table.score_column, table.split_column.
 # Expect: about 25 images a second for the features on two CPU cores, then a few seconds an epoch for a thousand works.
-_base_ = ['_base_/efficientnet_lite0.py', '_base_/default_runtime.py']
+_base_ = ['_base_/efficientnet_lite0.py', '_base_/small_gcn.py', '_base_/default_runtime.py']
 
 table = dict(type='CsvTable', root='data/works', labels='labels.csv', image_dir='images', scale=(0, 10), threshold=5.0)
-model = dict(
-    type='MultiReferenceAssessor',
-    in_dim=1280,
-    reasoner=dict(type='RelationGCN', dim=256, depth=1, variant='vsrn', readout='mean', dropout=0.5),
-    head=dict(type='ScoreHead', loss='smooth_l1'),
-    reference_scores='embed',  # beyond the published SSMR, whose graph never sees a label
-)
-train_dataloader = dict(batch_size=32)
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.5))
-param_scheduler = [dict(type='CosineAnnealingLR', by_epoch=True, T_max=20, convert_to_iter_based=True)]
