@@ -73,9 +73,10 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
     rule: Any = {'threshold': base.table.threshold, 'rule': base.table.rule}
     options = {'n_resamples': cfg.get('evaluation', {}).get('bootstrap', 1000), **rule}
     everyone = runs | {name: p[None] for name, p in baselines(base, banks, index, rows).items()}  # each [S, n]
-    metrics = {name: _mean([evaluate_scores(labels, run, **rule) for run in p]) for name, p in everyone.items()}
+    by_run = {name: [evaluate_scores(labels, run, **rule) for run in p] for name, p in everyone.items()}
+    metrics = {name: _mean(found) for name, found in by_run.items()}
     intervals = {name: bootstrap_intervals(labels, p, **options) for name, p in everyone.items()}
-    by_seed = {arm: [evaluate_scores(labels, p, **rule)['srcc'] for p in outputs] for arm, outputs in runs.items()}
+    by_seed = {arm: [found['srcc'] for found in by_run[arm]] for arm in runs}
     differences = {c: paired_bootstrap(labels, runs[MODEL], runs[c], 'srcc', **options) for c in CONTROLS}
     report = {'metrics': metrics, 'intervals': intervals, 'srcc_by_seed': by_seed, 'truth': truth, 'split': split}
     report['differences'] = {c: d._asdict() for c, d in differences.items()}
