@@ -19,6 +19,7 @@ NESTED: dict[str, Registry] = {
     'reasoner': kinds.REASONERS,
     'head': kinds.HEADS,
     'parts': kinds.RETRIEVERS,
+    'retriever': kinds.RETRIEVERS,
     'optimizer': kinds.OPTIMIZERS,
 }
 #: Keywords of NESTED that hold a list of parts.

@@ -20,7 +20,7 @@ FIELDS: dict[str, str] = {
     'table': 'the images and scores: a reader of DATASETS',
     'encoders': 'view name -> an encoder of BACKBONES',
     'retriever': 'how references are found: a part of RETRIEVERS',
-    'graph': 'view (of the node features) and num_references (in the graph)',
+    'graph': 'view (of the node features, or a list of views), num_references, min_similarity, standardise',
     'model': 'the assessor: a part of MODELS',
     'extraction': 'batch_size, num_workers, shard_size, max_bad_fraction, device',
     'evaluation': 'bootstrap, seed',
@@ -43,7 +43,12 @@ REQUIRED = ('table', 'encoders', 'retriever', 'graph', 'model', 'optim_wrapper',
 
 #: Keys of the plain sections (those that are not parts of a registry): type and smallest value.
 SECTIONS: dict[str, dict[str, tuple[str, float | None]]] = {
-    'graph': {'view': ('str', None), 'num_references': ('int', 1)},
+    'graph': {
+        'view': ('str | list', None),
+        'num_references': ('int', 1),
+        'min_similarity': ('float | None', None),
+        'standardise': ('bool', None),
+    },
     'extraction': {
         'batch_size': ('int', 1),
         'num_workers': ('int', 0),
@@ -145,7 +150,9 @@ def _list(field: str, value: Any) -> list[Any]:
 
 def _check_views(cfg: Config) -> None:
     views = list(cfg.encoders)
-    for field, view in [('graph.view', cfg.graph.get('view')), *_retriever_views('retriever', cfg.retriever)]:
+    nodes = cfg.graph.get('view')
+    nodes = nodes if isinstance(nodes, (list, tuple)) and nodes else [nodes]
+    for field, view in [*(('graph.view', v) for v in nodes), *_retriever_views('retriever', cfg.retriever)]:
         if view not in views:
             raise ConfigError(
                 f'{field} is {view!r} but the encoders are {", ".join(views) or "none"}',
@@ -169,6 +176,8 @@ def _retriever_views(field: str, part: Mapping[str, Any]) -> Iterator[tuple[str,
         yield f'{field}.view', view
     for i, nested in enumerate(part.get('parts', [])):
         yield from _retriever_views(f'{field}.parts[{i}]', nested)
+    if 'retriever' in part:
+        yield from _retriever_views(f'{field}.retriever', part['retriever'])
 
 
 def _value(part: Mapping[str, Any], name: str) -> Any:

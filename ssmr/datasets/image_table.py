@@ -34,6 +34,7 @@ class ImageTable:
         threshold: Above it a work counts as good, for Acc.
         rule: '>' or '>=', the tie rule of ``threshold``.
         extra: Further columns, name -> [N], for breakdowns and reports.
+        distributions: [N, bins] shares of the votes for each score, rows summing to 1; None where only means are known.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ImageTable:
     threshold: float
     rule: Literal['>', '>='] = '>'
     extra: dict[str, np.ndarray] = field(default_factory=dict)
+    distributions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

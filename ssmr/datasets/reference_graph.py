@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,6 +27,7 @@ class ReferenceGraph:
         scores: [B] labels of the queries; for the loss and the metrics alone.
         rows: [B] rows of the table.
         mask: [B, 1 + K] bool, False where a graph has no such node; None where all have all.
+        distributions: [B, bins] shares of the votes of the queries, where the data set has them.
     """
 
     nodes: Tensor
@@ -33,6 +36,7 @@ class ReferenceGraph:
     scores: Tensor
     rows: Tensor
     mask: Tensor | None = None
+    distributions: Tensor | None = None
 
 
 class RowDataset(Dataset[int]):
@@ -57,43 +61,83 @@ class RowDataset(Dataset[int]):
 class GraphGather(BaseDataPreprocessor):
     """Turns row numbers [B] into a :class:`ReferenceGraph` on the device of the model.
 
-    Bank, index and labels are buffers: they move with the model, stay memory-mapped on a CPU, and are left out of
+    Banks, index and labels are buffers: they move with the model, stay memory-mapped on a CPU, and are left out of
     checkpoints.
 
     Args:
-        features: [N, D] float32 of the node view.
+        features: [N, D_v] float32 of each node view; a node is their concatenation, [sum of D_v].
         index: The references; queries that it lacks cannot be gathered.
         scores: [N] labels.
         num_references: K, the nearest ones that enter the graph.
+        min_similarity: References less similar than this are masked; a graph may be left with the query alone.
+        training: [n] rows by whose means and standard deviations node features are standardised; None leaves them.
+        distributions: [N, bins] shares of the votes.
     """
 
-    features: Tensor
     position: Tensor
     references: Tensor
     similarities: Tensor
     scores: Tensor
+    distributions: Tensor | None
 
-    def __init__(self, features: np.ndarray, index: ReferenceIndex, scores: np.ndarray, num_references: int) -> None:
+    def __init__(
+        self,
+        features: Sequence[np.ndarray],
+        index: ReferenceIndex,
+        scores: np.ndarray,
+        num_references: int,
+        min_similarity: float | None = None,
+        training: np.ndarray | None = None,
+        distributions: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
         position = np.full(len(index.ids), len(index.queries), dtype=np.int64)  # beyond the end: an IndexError
         position[index.queries] = np.arange(len(index.queries))
         k = num_references
-        self._keep('features', _readable(features))
+        self.min_similarity, self.num_views = min_similarity, len(features)
+        for i, bank in enumerate(features):
+            self._keep(f'features_{i}', _readable(bank))
         self._keep('position', torch.from_numpy(position))
         self._keep('references', torch.from_numpy(np.ascontiguousarray(index.references[:, :k], dtype=np.int64)))
         self._keep('similarities', torch.from_numpy(np.ascontiguousarray(index.similarities[:, :k])))
         self._keep('scores', torch.from_numpy(scores.astype(np.float32)))
+        self._keep('distributions', None if distributions is None else torch.from_numpy(distributions).float())
+        self._fit_scale(features, training)
 
-    def _keep(self, name: str, tensor: Tensor) -> None:
+    def _keep(self, name: str, tensor: Tensor | None) -> None:
         self.register_buffer(name, tensor, persistent=False)
+
+    def _fit_scale(self, features: Sequence[np.ndarray], training: np.ndarray | None) -> None:
+        self.standardise = training is not None
+        if training is None:
+            return
+        scalers = [StandardScaler().fit(np.asarray(bank[training], dtype=np.float64)) for bank in features]
+        self._keep('mean', torch.from_numpy(np.concatenate([s.mean_ for s in scalers])).float())
+        self._keep('scale', torch.from_numpy(np.concatenate([s.scale_ for s in scalers])).float())
+
+    def nodes(self, rows: Tensor) -> Tensor:
+        """Rows of any shape [...] to node features [..., D]."""
+        views = [self.get_buffer(f'features_{i}')[rows] for i in range(self.num_views)]
+        nodes = views[0] if self.num_views == 1 else torch.cat(views, dim=-1)
+        return (nodes - self.get_buffer('mean')) / self.get_buffer('scale') if self.standardise else nodes
 
     def forward(self, data: Tensor, training: bool = False) -> dict[str, ReferenceGraph]:
         """Rows [B] to ``{'graph': ReferenceGraph}``, the keyword of the assessor's forward."""
-        rows = data.to(self.features.device)
+        rows = data.to(self.scores.device)
         position = self.position[rows]
-        references = self.references[position]  # [B, K]
-        nodes = self.features[torch.cat([rows[:, None], references], dim=1)]  # [B, 1 + K, D]
-        graph = ReferenceGraph(nodes, self.similarities[position], self.scores[references], self.scores[rows], rows)
+        references, similarities = self.references[position], self.similarities[position]  # [B, K]
+        mask = None
+        if self.min_similarity is not None:
+            mask = torch.nn.functional.pad(similarities >= self.min_similarity, (1, 0), value=True)  # [B, 1 + K]
+        graph = ReferenceGraph(
+            nodes=self.nodes(torch.cat([rows[:, None], references], dim=1)),
+            similarities=similarities,
+            reference_scores=self.scores[references],
+            scores=self.scores[rows],
+            rows=rows,
+            mask=mask,
+            distributions=None if self.distributions is None else self.distributions[rows],
+        )
         return {'graph': graph}
 
 

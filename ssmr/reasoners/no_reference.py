@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,13 +25,18 @@ class NoReference(Reasoner):
         reasoner: The reasoner to be controlled.
     """
 
+    sees_references: ClassVar[bool] = False
+
     def __init__(self, in_dim: int, num_references: int, reasoner: Mapping[str, Any]) -> None:
-        inner = REASONERS.build({**reasoner, 'in_dim': in_dim, 'num_references': num_references})
-        super().__init__(in_dim, num_references, 1, inner.readout)
-        self.reasoner = inner
-        self.out_dim = inner.out_dim
+        inner: Reasoner = REASONERS.build({**reasoner, 'in_dim': in_dim, 'num_references': num_references})
+        super().__init__(in_dim, num_references, 1, 'query')  # its own read-out is never used: it has no parameters
+        self.reasoner, self.readout, self.out_dim = inner, inner.readout, inner.out_dim
 
     def reason(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
         """See :meth:`ssmr.reasoners.base.Reasoner.reason`."""
-        alone = nodes[:, :1].expand_as(nodes)
-        return self.reasoner.reason(alone, torch.ones_like(similarities), mask)
+        return self.reasoner.reason(nodes[:, :1].expand_as(nodes), torch.ones_like(similarities), mask)
+
+    def forward(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See :meth:`ssmr.reasoners.base.Reasoner.forward`."""
+        read: Tensor = self.reasoner(nodes[:, :1].expand_as(nodes), torch.ones_like(similarities), mask)
+        return read

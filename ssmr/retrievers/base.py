@@ -4,12 +4,44 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ssmr.artifacts.reference_index import ReferenceIndex, id_ranks
 from ssmr.errors import ConfigError, DataError
-from ssmr.retrievers.exact_search import search
+from ssmr.retrievers.exact_search import exact_search
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: the references of Q queries in a pool of P works, all rows of a table of N works.
+
+    Attributes:
+        features: view -> [N, D] float32.
+        ids: N ids.
+        queries: [Q] rows, ascending.
+        pool: [P] rows, by id: the order in which equal similarities shall come.
+        excluded: Two [X] arrays: positions in ``queries``, ascending, and in ``pool`` that must not be paired.
+        k: How many references a query.
+        device: Where to compute.
+        scores: [N] labels, for retrievers whose ``reads_labels`` is true; None for all others.
+    """
+
+    features: Mapping[str, np.ndarray]
+    ids: tuple[str, ...]
+    queries: np.ndarray
+    pool: np.ndarray
+    excluded: tuple[np.ndarray, np.ndarray]
+    k: int
+    device: str = 'cpu'
+    scores: np.ndarray | None = None
+
+    @property
+    def eligible(self) -> np.ndarray:
+        """[Q] int64: how many works of the pool each query may refer to."""
+        return len(self.pool) - np.bincount(self.excluded[0], minlength=len(self.queries))
 
 
 class Retriever(ABC):
@@ -17,9 +49,11 @@ class Retriever(ABC):
 
     Attributes:
         num_references: K, how many are stored a query.
+        reads_labels: Whether it looks at labels, which only a diagnostic may.
     """
 
     num_references: int = 50
+    reads_labels: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -27,27 +61,11 @@ class Retriever(ABC):
         """The names of the feature banks it reads; empty where it reads none."""
 
     @abstractmethod
-    def find(
-        self,
-        features: Mapping[str, np.ndarray],
-        queries: np.ndarray,
-        pool: np.ndarray,
-        excluded: tuple[np.ndarray, np.ndarray],
-        k: int,
-        device: str,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Find k references a query.
-
-        Args:
-            features: view -> [N, D] float32 over the whole table.
-            queries: [Q] rows of the table.
-            pool: [P] rows of the table, in the order in which equal similarities shall come.
-            excluded: Two [X] arrays: positions in ``queries``, ascending, and in ``pool`` that must not be paired.
-            k: How many.
-            device: Where to compute.
+    def find(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
+        """Find ``search.k`` references a query.
 
         Returns:
-            positions [Q, k] in ``pool`` and similarities [Q, k] float32, largest first.
+            positions [Q, k] in the pool and similarities [Q, k] float32, largest first, equal ones by position.
         """
 
 
@@ -58,18 +76,11 @@ class EmbeddingRetriever(Retriever):
     def embed_views(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Views [N, D] each to one embedding [N, E] float32."""
 
-    def find(
-        self,
-        features: Mapping[str, np.ndarray],
-        queries: np.ndarray,
-        pool: np.ndarray,
-        excluded: tuple[np.ndarray, np.ndarray],
-        k: int,
-        device: str,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def find(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`Retriever.find`."""
-        embedded = np.ascontiguousarray(self.embed_views(features), dtype=np.float32)
-        return search(embedded[queries], embedded[pool], excluded, k, device)
+        embedded = np.ascontiguousarray(self.embed_views(search.features), dtype=np.float32)
+        queries, pool = embedded[search.queries], embedded[search.pool]
+        return exact_search(queries, pool, search.excluded, search.k, search.device)
 
 
 def build_index(
@@ -80,6 +91,7 @@ def build_index(
     training: np.ndarray,
     groups: np.ndarray,
     device: str = 'cpu',
+    scores: np.ndarray | None = None,
 ) -> ReferenceIndex:
     """Find the references of every readable work and validate them.
 
@@ -91,6 +103,7 @@ def build_index(
         training: [N] bool; only these become references.
         groups: [N] integers; a work never refers to one of its own group, which itself is the first member of.
         device: Where to compute.
+        scores: [N] labels; handed on only to a retriever that declares that it reads them.
 
     Raises:
         DataError: A query has fewer than K eligible references.
@@ -104,18 +117,33 @@ def build_index(
     pool = np.flatnonzero(readable & training)
     pool = pool[np.argsort(ranks[pool])]  # by id, so that positions order ties
     queries = np.flatnonzero(readable)
+    labels = scores if retriever.reads_labels else None
     excluded = same_group_pairs(groups[queries], groups[pool])
-    eligible = len(pool) - np.bincount(excluded[0], minlength=len(queries))
-    if (eligible < k).any():
-        worst = int(np.argmin(eligible))
-        raise DataError(
-            f'retriever.num_references={k}, but {ids[queries[worst]]} has only {eligible[worst]} possible references: '
-            f'the training pool has {len(pool)} readable works, less itself and its duplicates',
-            'lower retriever.num_references (and graph.num_references), or add training works',
-        )
-    positions, similarities = retriever.find(features, queries, pool, excluded, k, device)
+    search = Search(features, ids, queries, pool, excluded, k, device, labels)
+    require_eligible(search, f'the training pool has {len(pool)} readable works, less itself and its duplicates')
+    positions, similarities = retriever.find(search)
     index = ReferenceIndex(ids, queries, pool[positions], similarities.astype(np.float32))
     return index.validate(readable & training, groups)
+
+
+def require_eligible(search: Search, why: str) -> None:
+    """Refuse a search in which a query has fewer than k eligible references.
+
+    Args:
+        search: The search.
+        why: What the pool is, and what was taken away from it.
+
+    Raises:
+        DataError: Names the worst query.
+    """
+    eligible = search.eligible
+    if len(eligible) and eligible.min() < search.k:
+        worst = int(np.argmin(eligible))
+        raise DataError(
+            f'retriever.num_references={search.k}, but {search.ids[search.queries[worst]]} has only {eligible[worst]} '
+            f'possible references: {why}',
+            'lower retriever.num_references (and graph.num_references), or add training works',
+        )
 
 
 def same_group_pairs(queries: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ CLOSE = 4e-6
 BLOCK = 1024
 
 
-def search(
+def exact_search(
     queries: np.ndarray, pool: np.ndarray, excluded: tuple[np.ndarray, np.ndarray], k: int, device: str = 'cpu'
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the k pool vectors of largest inner product with each query.

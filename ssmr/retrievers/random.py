@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ssmr.registry import RETRIEVERS
-from ssmr.retrievers.base import Retriever
+from ssmr.retrievers.base import Retriever, Search
 
 
 @RETRIEVERS.register_module()
@@ -29,23 +27,16 @@ class RandomRetriever(Retriever):
         """None: it looks at nothing."""
         return ()
 
-    def find(
-        self,
-        features: Mapping[str, np.ndarray],
-        queries: np.ndarray,
-        pool: np.ndarray,
-        excluded: tuple[np.ndarray, np.ndarray],
-        k: int,
-        device: str,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def find(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`ssmr.retrievers.base.Retriever.find`."""
-        positions = np.empty((len(queries), k), dtype=np.int64)
-        similarities = np.empty((len(queries), k), dtype=np.float32)
-        bounds = np.searchsorted(excluded[0], np.arange(len(queries) + 1))
-        for i, row in enumerate(queries):
+        k, size = search.k, len(search.pool)
+        positions = np.empty((len(search.queries), k), dtype=np.int64)
+        similarities = np.empty((len(search.queries), k), dtype=np.float32)
+        bounds = np.searchsorted(search.excluded[0], np.arange(len(search.queries) + 1))
+        for i, row in enumerate(search.queries):
             rng = np.random.default_rng((self.seed, int(row)))
-            forbidden = excluded[1][bounds[i] : bounds[i + 1]]
-            drawn = rng.choice(len(pool), size=min(k + len(forbidden), len(pool)), replace=False)
+            forbidden = search.excluded[1][bounds[i] : bounds[i + 1]]
+            drawn = rng.choice(size, size=min(k + len(forbidden), size), replace=False)
             chosen = drawn[~np.isin(drawn, forbidden)][:k]
             values = rng.random(k, dtype=np.float32)
             order = np.lexsort((chosen, -values))

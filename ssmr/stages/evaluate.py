@@ -96,7 +96,8 @@ def baselines(
     project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The predictions of the trivial baselines for rows [n]; name -> [n]."""
-    table, features = project.table, banks[project.cfg.graph.view].features
+    table = project.table
+    features = np.concatenate([banks[view].features for view in project.node_views], axis=1)
     train, val = (split_rows(project, index, s) for s in ('train', 'val'))
     frozen = FrozenFeatures(features[train], features[val], table.scores[val], features[rows])
     labels = table.scores[index.references[np.searchsorted(index.queries, rows)]]

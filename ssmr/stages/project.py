@@ -24,7 +24,7 @@ from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
 
 #: Raised when the same inputs begin to give other numbers.
-EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 1, 2
+EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 1, 3
 
 
 @dataclass
@@ -57,9 +57,15 @@ class Project:
         return retriever
 
     @property
+    def node_views(self) -> tuple[str, ...]:
+        """The views whose vectors, side by side, are the nodes of the graph."""
+        view = self.cfg.graph.view
+        return (view,) if isinstance(view, str) else tuple(view)
+
+    @property
     def views(self) -> tuple[str, ...]:
         """The views that this config needs: the retriever's and the graph's."""
-        return tuple(dict.fromkeys((*self.retriever.views, self.cfg.graph.view)))
+        return tuple(dict.fromkeys((*self.retriever.views, *self.node_views)))
 
     @cached_property
     def _images(self) -> str:
@@ -91,6 +97,8 @@ class Project:
             'features': {view: self.bank_key(view).fingerprint for view in self.views},
             'pool': self.table.pool_identity(),
         }
+        if self.retriever.reads_labels:
+            inputs['scores'] = self.table.scores_identity()
         return ArtifactKey('references', self.table.name, inputs)
 
     def model_inputs(self) -> dict[str, Any]:
@@ -98,7 +106,7 @@ class Project:
         return {
             'model': plain(self.cfg.model),
             'graph': plain(self.cfg.graph),
-            'node_encoder': self.encoder_inputs[self.cfg.graph.view],
+            'node_encoder': {view: self.encoder_inputs[view] for view in self.node_views},
             'retriever': plain(self.cfg.retriever),
         }
 

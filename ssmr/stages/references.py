@@ -47,6 +47,7 @@ def _build(project: Project, banks: Mapping[str, FeatureBank], folder: Path) -> 
         table.splits == 'train',
         table.groups,
         'cuda' if torch.cuda.is_available() else 'cpu',
+        table.scores,
     )
     index.save(folder)
     return {'queries': len(index.queries), 'num_references': index.num_references}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,13 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
     Raises:
         ConfigError: The node view's dimension is not the model's, or the graph wants more references than are stored.
     """
-    cfg, view = project.cfg, project.cfg.graph.view
-    if cfg.model.in_dim != banks[view].dim:
+    cfg = project.cfg
+    dim = sum(banks[view].dim for view in project.node_views)
+    if cfg.model.in_dim != dim:
+        names = ' + '.join(project.node_views)
         raise ConfigError(
-            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{view}' gives {banks[view].dim}",
-            f'set model.in_dim={banks[view].dim}, or choose another encoder',
+            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{names}' gives {dim}",
+            f'set model.in_dim={dim}, or choose another encoder',
         )
     k = cfg.graph.num_references
     if k > index.num_references:
@@ -40,12 +43,33 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
             f'graph.num_references={k}, but retriever.num_references={index.num_references} are stored',
             'raise retriever.num_references',
         )
-    gather = GraphGather(banks[view].features, index, project.table.scores, k)
+    gather = _gather(project, banks, index, k)
     with torch.random.fork_rng(devices=[]):  # the runner sets its seed only after it is given the model
         torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
         model = MODELS.build({**plain(cfg.model), 'num_references': k, 'data_preprocessor': gather})
     model.head.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
     return model
+
+
+def _gather(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, k: int) -> GraphGather:
+    graph = project.cfg.graph
+    threshold = graph.get('min_similarity')
+    if threshold is not None:
+        alone = int((index.similarities[:, :k] < threshold).all(axis=1).sum())
+        print(
+            f'graph.min_similarity={threshold:g} leaves {alone} of {len(index.queries)} works without references: '
+            'they are judged alone',
+            file=sys.stderr,
+        )
+    return GraphGather(
+        [banks[view].features for view in project.node_views],
+        index,
+        project.table.scores,
+        k,
+        threshold,
+        split_rows(project, index, 'train') if graph.get('standardise') else None,
+        project.table.distributions,
+    )
 
 
 def split_rows(project: Project, index: ReferenceIndex, split: str) -> Any:

@@ -25,7 +25,7 @@ INDEX = ReferenceIndex(
 @pytest.mark.parametrize('k', [1, 3, K])
 def test_a_batch_is_what_a_loop_over_its_rows_gives(k: int) -> None:
     rows = [7, 0, 11, 7]
-    graph = GraphGather(FEATURES, INDEX, SCORES, k)(torch.tensor(rows))['graph']
+    graph = GraphGather([FEATURES], INDEX, SCORES, k)(torch.tensor(rows))['graph']
     assert graph.nodes.shape == (4, 1 + k, D) and graph.mask is None
     for b, row in enumerate(rows):
         references = INDEX.references[QUERIES.tolist().index(row)][:k]
@@ -40,22 +40,22 @@ def test_a_batch_is_what_a_loop_over_its_rows_gives(k: int) -> None:
 @pytest.mark.parametrize('row', [1, 10])
 def test_a_work_without_references_cannot_be_gathered(row: int) -> None:
     with pytest.raises(IndexError):
-        GraphGather(FEATURES, INDEX, SCORES, K)(torch.tensor([0, row]))
+        GraphGather([FEATURES], INDEX, SCORES, K)(torch.tensor([0, row]))
 
 
 def test_nothing_of_it_enters_a_checkpoint() -> None:
-    assert GraphGather(FEATURES, INDEX, SCORES, K).state_dict() == {}
+    assert GraphGather([FEATURES], INDEX, SCORES, K).state_dict() == {}
 
 
 def test_it_shares_the_memory_of_the_bank() -> None:
     read_only = FEATURES.copy()
     read_only.flags.writeable = False
-    gather = GraphGather(read_only, INDEX, SCORES, K)
-    assert gather.features.data_ptr() == read_only.ctypes.data
+    gather = GraphGather([read_only], INDEX, SCORES, K)
+    assert gather.features_0.data_ptr() == read_only.ctypes.data
 
 
 def test_it_moves_with_the_model() -> None:
-    gather = GraphGather(FEATURES, INDEX, SCORES, K).to('meta')
+    gather = GraphGather([FEATURES], INDEX, SCORES, K).to('meta')
     assert {b.device.type for b in gather.buffers()} == {'meta'}
 
 

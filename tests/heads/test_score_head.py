@@ -17,10 +17,10 @@ def test_predict_inverts_the_targets(scores: list[float]) -> None:
     head = ScoreHead(4)
     labels = torch.tensor(scores)
     head.fit_targets(labels)
-    low, high = head.target_range
-    targets = (labels - low) / (high - low)
+    targets = head.targets.encode(labels)
     assert targets.min() == 0 and targets.max() == 1
     torch.testing.assert_close(head.predict(targets), labels, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(head.targets.mean, targets.mean())
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_range_travels_with_the_weights() -> None:
 def test_output_is_a_linear_map_of_the_rectified_readout() -> None:
     head = ScoreHead(3)
     x = torch.randn(5, 3)
-    torch.testing.assert_close(head(x), x.clamp(min=0) @ head.linear.weight[0] + head.linear.bias)
+    torch.testing.assert_close(head(x, torch.zeros(5, 2)), x.clamp(min=0) @ head.linear.weight[0] + head.linear.bias)
 
 
 def test_equal_training_scores_and_unknown_losses_are_refused() -> None:
