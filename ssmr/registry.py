@@ -52,6 +52,25 @@ class PartRegistry(Registry):
                 for info in pkgutil.iter_modules(getattr(module, '__path__', []), f'{name}.'):
                     import_module(info.name)
 
+    def _register_module(
+        self, module: type, module_name: str | list[str] | None = None, force: bool = False
+    ) -> None:
+        """Register a class (see mmengine), naming both sides if the name is taken; a reloaded class replaces itself.
+
+        Raises:
+            ConfigError: Another class has that name.
+        """
+        names = [module_name] if isinstance(module_name, str) else module_name or [module.__name__]
+        for name in names:
+            taken = self._module_dict.get(name)
+            if taken is not None and not force and _place(taken) != _place(module):
+                raise ConfigError(
+                    f'{_place(module)} registers as {name!r} in the {self.name} registry, where {_place(taken)} has '
+                    'that name already',
+                    "give it another name: a new class name, or register_module(name='...')",
+                )
+        super()._register_module(module, names, force=True)
+
     def _known(self, scope: str | None) -> dict[str, type]:
         """Everything that can be named under ``scope``."""
         self.import_from_location()
@@ -84,8 +103,13 @@ class PartRegistry(Registry):
         where = ', '.join(self._locations) or 'your own package'
         return (
             f'parts of this kind live in {where}; import your own with '
-            "custom_imports=dict(imports=['your_module']), or name another package's by scope (mmpretrain.ResNet)"
+            "custom_imports=dict(imports=['your_module']) or as a plugin (docs/add_a_module.md), or name another "
+            "package's by scope (mmpretrain.ResNet)"
         )
+
+
+def _place(part: type) -> str:
+    return f'{part.__module__}.{getattr(part, "__qualname__", part)}'
 
 
 def _root(name: str, package: str) -> PartRegistry:

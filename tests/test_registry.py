@@ -25,7 +25,8 @@ def clean() -> Iterator[None]:
 @pytest.mark.parametrize(
     ('kind', 'name'),
     [
-        (BACKBONES, 'EfficientNetLite0'), (BACKBONES, 'GlobalFeature'), (BACKBONES, 'GramStyle'),
+        (BACKBONES, 'EfficientNetLite'), (BACKBONES, 'EfficientNetLite0'), (BACKBONES, 'GlobalFeature'),
+        (BACKBONES, 'GramStyle'), (BACKBONES, 'ChannelStatistics'), (DATASETS, 'Gallery'),
         (RETRIEVERS, 'CosineRetriever'), (RETRIEVERS, 'GramRetriever'), (RETRIEVERS, 'FusionRetriever'),
         (RETRIEVERS, 'RandomRetriever'), (REASONERS, 'RelationGCN'), (REASONERS, 'NoReference'), (HEADS, 'ScoreHead'),
         (MODELS, 'MultiReferenceAssessor'), (DATASETS, 'CsvTable'), (DATASETS, 'BAID'), (OPTIMIZERS, 'AdamW'),
@@ -50,6 +51,35 @@ def test_a_new_part_is_one_decorated_class(clean: None) -> None:
 
     built = RETRIEVERS.build({'type': 'MyRetriever', 'num_references': 3})
     assert type(built) is MyRetriever and built.num_references == 3
+
+
+def test_a_name_that_is_taken_is_an_error_with_both_sides(clean: None) -> None:
+    from ssmr.retrievers.cosine import CosineRetriever
+
+    with pytest.raises(ConfigError) as caught:
+
+        @RETRIEVERS.register_module(name='GramRetriever')
+        class Mine(CosineRetriever):
+            pass
+
+    assert 'ssmr.retrievers.cosine.GramRetriever' in caught.value.message and 'Mine' in caught.value.message
+    assert RETRIEVERS.get('GramRetriever').__name__ == 'GramRetriever'
+    RETRIEVERS.register_module(name='GramRetriever', module=CosineRetriever, force=True)
+    assert RETRIEVERS.get('GramRetriever') is CosineRetriever
+
+
+def test_a_reloaded_class_replaces_itself(clean: None) -> None:
+    from ssmr.retrievers.cosine import CosineRetriever
+
+    def load() -> type:
+        @RETRIEVERS.register_module()
+        class Reloaded(CosineRetriever):
+            pass
+
+        return Reloaded
+
+    first, second = load(), load()
+    assert first is not second and RETRIEVERS.get('Reloaded') is second
 
 
 @pytest.mark.parametrize(

@@ -18,19 +18,16 @@ def main() -> None:
     parser.add_argument('--split', choices=['val', 'test'], default='test')
     args = parser.parse_args()
     cfg = read_config(args)
+    from ssmr.stages.comparison import difference_line
     from ssmr.stages.controls import compare
 
     result = compare(cfg, args.seeds, args.truth, args.split)
     print(f'\nMeans of {args.seeds} seeds:\n\n{result.table}\n\nSRCC of each seed:')
-    for name, values in result.srcc_by_seed.items():
-        print(f'  {name}: {", ".join("undefined" if v is None else f"{v:.4f}" for v in values)}')
-    for control, d in result.differences.items():
-        if d.difference is None or d.low is None or d.high is None or d.p_value is None:
-            print(f'SRCC less that of {control}: undefined')
-        else:
-            print(
-                f'SRCC less that of {control}: {d.difference:+.4f} [{d.low:+.4f}, {d.high:+.4f}], p = {d.p_value:.3f}'
-            )
+    for name, values in result.srcc_by_run.items():
+        if len(values) > 1:
+            print(f'  {name}: {", ".join("undefined" if v is None else f"{v:.4f}" for v in values)}')
+    for pair, difference in result.differences.items():
+        print(difference_line(pair, difference))
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
@@ -45,9 +46,36 @@ class Encoder(nn.Module):
         self.eval()
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The backbone's outputs, always as a tuple."""
-        outputs = self.backbone(images)
+        """The backbone's outputs, always as a tuple.
+
+        Raises:
+            ConfigError: The backbone refuses images of this size (Swin, whose windows would be larger than its map).
+        """
+        try:
+            outputs = self.backbone(images)
+        except AssertionError as error:
+            raise ConfigError(
+                f'{type(self.backbone).__name__} does not take images of {images.shape[-1]} pixels: {error}',
+                "change preprocess.size, or the backbone's own settings of size and windows",
+            ) from error
         return tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+
+    def feature_maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The backbone's outputs, for encoders that look at positions: maps [B, C, H, W].
+
+        Raises:
+            ConfigError: An output is a row of tokens [B, N, C] or one vector [B, C].
+        """
+        maps = self.maps(images)
+        for features in maps:
+            if features.ndim != 4:
+                raise ConfigError(
+                    f'{type(self.backbone).__name__} gives an output of shape {tuple(features.shape)}, but '
+                    f'{type(self).__name__} takes maps [B, C, H, W]',
+                    "set in the backbone out_type='featmap' (ViT and its like), gap_before_final_norm=False "
+                    '(ConvNeXt), or out_indices of stages with maps',
+                )
+        return maps
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -58,7 +86,7 @@ class Encoder(nn.Module):
         """D, found by one forward pass over a blank image."""
         size = self.preprocess.size
         with torch.inference_mode():
-            device = next(self.parameters()).device
+            device = next((t.device for t in chain(self.parameters(), self.buffers())), 'cpu')
             return int(self(torch.zeros(1, 3, size, size, device=device)).shape[1])
 
 

@@ -47,14 +47,15 @@ class GramStyle(Encoder):
         self.sketches = nn.ModuleList()
         size = self.preprocess.size
         with torch.inference_mode():
-            channels = [m.shape[1] for m in self.maps(torch.zeros(1, 3, size, size))]
+            channels = [m.shape[1] for m in self.feature_maps(torch.zeros(1, 3, size, size))]
         for layer, c in enumerate(channels):
             triangle = c * (c + 1) // 2
             self.sketches.append(nn.Identity() if triangle <= dim else SparseSketch(triangle, dim, seed + layer))
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, S, S] to [B, D], D the sum of the layers' sizes."""
-        layers = [sketch(gram_triangle(m)) for m, sketch in zip(self.maps(images), self.sketches, strict=True)]
+        maps = self.feature_maps(images)
+        layers = [sketch(gram_triangle(m)) for m, sketch in zip(maps, self.sketches, strict=True)]
         return torch.cat(layers, dim=1) / len(layers) ** 0.5
 
 

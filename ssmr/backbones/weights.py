@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -16,6 +17,10 @@ from ssmr.safe_load import safe_torch_load
 
 #: Parts of a classifier that an encoder does not have; everything else in a file must fit.
 CLASSIFIER = ('head.', 'fc.', 'classifier.', 'neck.')
+#: Swin's buffers that follow from the window size; mmpretrain drops those of a file and keeps its own.
+COMPUTED = ('.relative_position_index', '.relative_coords_table')
+#: The normalisation of a stage's output in Swin, SwinV2 and ConvNeXt. Classifiers have that of the last stage alone.
+OUTPUT_NORM = re.compile(r'norm(\d+)\.(weight|bias)')
 
 
 def cache_path(url: str) -> Path:
@@ -83,6 +88,10 @@ def load_weights(
 ) -> None:
     """Load a file into a backbone; every parameter must be found and every tensor used, but for a classifier's head.
 
+    A backbone of stages that gives earlier ones too (``out_indices`` of Swin, SwinV2, ConvNeXt) normalises their outputs;
+    no classifier holds weights for that, so it stays the plain normalisation, without scale and shift, that it begins as.
+    Likewise the last stage's goes unused where its output is not asked for.
+
     Args:
         module: The backbone.
         path: A ``.safetensors`` file or a torch checkpoint (plain, or with ``state_dict`` / ``model``).
@@ -103,13 +112,20 @@ def load_weights(
         missing, unexpected = module.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise WeightsError(f'{path} does not fit {type(module).__name__}: {error}', 'check arch / depth') from error
-    unexpected = [k for k in unexpected if not k.startswith(CLASSIFIER)]
+    missing = [k for k in missing if not k.endswith(COMPUTED) and not _is_output_norm(k, module, last=False)]
+    unexpected = [k for k in unexpected if not k.startswith(CLASSIFIER) and not _is_output_norm(k, module, last=True)]
     if missing or unexpected:
         raise WeightsError(
             f'{path} does not fit {type(module).__name__}: {len(missing)} tensors missing {missing[:3]}, '
             f'{len(unexpected)} not known {unexpected[:3]}',
             'use the weights of the same architecture',
         )
+
+
+def _is_output_norm(name: str, module: nn.Module, last: bool) -> bool:
+    """Whether a tensor normalises the output of one of the module's stages; of the last one only where ``last``."""
+    norm = OUTPUT_NORM.fullmatch(name)
+    return norm is not None and int(norm[1]) < len(getattr(module, 'stages', ())) - (not last)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from ssmr.config.plugins import import_module, import_plugins
 from ssmr.config.schema import validate
 from ssmr.errors import ConfigError
 
@@ -16,7 +17,7 @@ WORK_DIRS = 'work_dirs'
 
 
 def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | None = None) -> Config:
-    """Load and check a config.
+    """Load and check a config, after importing the installed plugins and the modules that it names.
 
     Args:
         path: A Python config file of mmengine's kind (``_base_`` and all).
@@ -24,13 +25,13 @@ def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | N
         work_dir: Overrides the config's; by default ``work_dirs/<name of the file>``.
 
     Raises:
-        ConfigError: The file is missing, a field or part is unknown, or an option is malformed.
+        ConfigError: The file is missing, a field or part is unknown, an option is malformed, or a plugin fails.
     """
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f'there is no config {path}', 'see configs/ for those that come with ssmr')
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config.fromfile(path, import_custom_modules=False)  # import_custom does, with better errors
     except Exception as error:  # a config is a program: it can raise anything
         raise ConfigError(
             f'{path} is not a valid config: {type(error).__name__}: {error}', 'configs are Python files of assignments'
@@ -40,6 +41,7 @@ def load_config(path: str | Path, options: Sequence[str] = (), work_dir: str | N
         cfg.work_dir = work_dir
     cfg.setdefault('work_dir', str(Path(WORK_DIRS) / path.stem))
     cfg.setdefault('artifact_dir', str(Path(WORK_DIRS) / 'artifacts'))
+    import_plugins()
     import_custom(cfg)
     validate(cfg)
     return cfg
@@ -76,22 +78,24 @@ def parse_options(options: Sequence[str]) -> dict[str, object]:
 
 
 def import_custom(cfg: Config) -> None:
-    """Import ``custom_imports.imports``: mmengine does so only for those written in the file, not for options.
+    """Import ``custom_imports.imports``, whether a file or an option names them.
 
     Raises:
-        ConfigError: A module cannot be imported, unless ``allow_failed_imports`` says that this does not matter.
+        ConfigError: These are no names, or a module cannot be imported; the latter is only a warning with
+            ``allow_failed_imports``.
     """
     custom = cfg.get('custom_imports')
     names = custom.get('imports', []) if isinstance(custom, dict) else []  # anything else is refused by the schema
-    for name in [names] if isinstance(names, str) else names:
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f'custom_imports.imports is {names!r}', "give a list of module names: ['your_module']")
+    for name in names:
         try:
             import_module(name)
-        except ImportError as error:
-            if custom.get('allow_failed_imports'):
-                continue
-            raise ConfigError(
-                f'custom_imports: cannot import {name!r}: {error}', 'is it installed, or on PYTHONPATH?'
-            ) from error
+        except ConfigError as error:
+            if not custom.get('allow_failed_imports'):
+                raise
+            warnings.warn(error.message, stacklevel=2)
 
 
 def set_weights(cfg: Config, item: str) -> None:

@@ -16,6 +16,7 @@ from ssmr.errors import ConfigError
 #: Keyword of a part -> the registry of the part it holds.
 NESTED: dict[str, Registry] = {
     'backbone': kinds.BACKBONES,
+    'encoder': kinds.BACKBONES,
     'reasoner': kinds.REASONERS,
     'head': kinds.HEADS,
     'parts': kinds.RETRIEVERS,
@@ -24,6 +25,8 @@ NESTED: dict[str, Registry] = {
 }
 #: Keywords of NESTED that hold a list of parts.
 LISTS = ('parts',)
+#: Keyword of a part -> the class of TRANSFORMS whose keywords it holds.
+SETTINGS = {'preprocess': 'Preprocess', 'augmentation': 'Augmentation'}
 #: Keywords that are filled in by whoever builds the part, from the parts around it.
 FILLED_IN = ('in_dim', 'num_references', 'params', 'optimizer', 'param_name', 'runner', 'dataloader')
 #: Types that a value can be checked against, by the word that annotations use; True is no number here.
@@ -54,11 +57,14 @@ def check_part(field: str, part: Any, registry: Registry, extra: Iterable[str] =
         raise ConfigError(f'{field}.type: {error.message}', error.fix) from None
     given = {k: v for k, v in part.items() if k != 'type' and k not in extra}
     check_keywords(field, part['type'], cls, given)
+    optional = [name for name, parameter in keywords(cls)[0].items() if parameter.default is None]
     for name, value in given.items():
+        if value is None and name in optional:
+            continue
         if name in NESTED:
             _check_nested(f'{field}.{name}', value, NESTED[name], name in LISTS)
-        elif name == 'preprocess' and value is not None:
-            _check_preprocess(f'{field}.{name}', value)
+        elif name in SETTINGS:
+            _check_settings(field, name, value)
 
 
 def _check_nested(field: str, value: Any, registry: Registry, is_list: bool) -> None:
@@ -71,16 +77,17 @@ def _check_nested(field: str, value: Any, registry: Registry, is_list: bool) -> 
         raise ConfigError(f'{field} must be a list, not {value!r}', 'write [dict(type=...), ...]')
 
 
-def _check_preprocess(field: str, value: Any) -> None:
-    """Its values are checked by making one: that costs nothing, and an encoder is built only after hours of others."""
+def _check_settings(field: str, name: str, value: Any) -> None:
+    """Their values are checked by making one: that costs nothing, and a model is built only after hours of others."""
+    where = f'{field}.{name}'
     if not isinstance(value, Mapping):
-        raise ConfigError(f'{field} must be a dict, not {value!r}', 'write dict(size=..., mean=..., std=...)')
-    cls = kinds.TRANSFORMS.get('Preprocess')
-    check_keywords(field, 'Preprocess', cls, value)
+        raise ConfigError(f'{where} must be a dict, not {value!r}', f'give keywords of {SETTINGS[name]}')
+    cls = kinds.TRANSFORMS.get(SETTINGS[name])
+    check_keywords(where, SETTINGS[name], cls, value)
     try:
         cls(**value)
     except ConfigError as error:
-        raise ConfigError(f'{field.removesuffix("preprocess")}{error.message}', error.fix) from None
+        raise ConfigError(f'{field}.{error.message}', error.fix) from None
 
 
 def check_keywords(field: str, name: str, part: Callable[..., Any], given: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ FIELDS: dict[str, str] = {
     'log_level': 'DEBUG, INFO, WARNING',
     'custom_imports': 'modules of your own to import',
     'load_from': 'weights to start from',
+    'arms': 'variants for tools/cross_validate.py: name -> {dotted option: value}',
     'resume': 'true: go on from the last checkpoint in work_dir',
 }
 REQUIRED = ('table', 'encoders', 'retriever', 'graph', 'model', 'optim_wrapper', 'train_cfg', 'work_dir')
@@ -95,7 +96,11 @@ def validate(cfg: Config) -> None:
     check_part('retriever', cfg.retriever, kinds.RETRIEVERS)
     _check_views(cfg)
     check_part('model', cfg.model, kinds.MODELS)
+    _check_nodes(cfg)
     _check_training(cfg)
+    for name, options in _mapping('arms', cfg.get('arms', {})).items():
+        if not isinstance(options, Mapping):
+            raise ConfigError(f'arms.{name} must be a dict, not {options!r}', FIELDS['arms'])
 
 
 def check_section(section: str, given: Any, keys: Mapping[str, tuple[str, float | None]]) -> None:
@@ -166,6 +171,14 @@ def _check_views(cfg: Config) -> None:
         raise ConfigError(
             f'graph.num_references is {k}, but retriever.num_references, those that are stored, is {stored}',
             'raise retriever.num_references',
+        )
+
+
+def _check_nodes(cfg: Config) -> None:
+    if cfg.model.get('encoder') is not None and cfg.graph.get('standardise'):
+        raise ConfigError(
+            'graph.standardise is set, but model.encoder makes the nodes, whose scale changes while it learns',
+            'leave out one of them',
         )
 
 

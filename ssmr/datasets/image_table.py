@@ -57,6 +57,22 @@ class ImageTable:
         """[n] int64: the rows of a split."""
         return np.flatnonzero(self.splits == split)
 
+    def numbers(self, column: str | None) -> np.ndarray:
+        """[N] float64: a further column of numbers, or the scores where ``column`` is None.
+
+        Raises:
+            DataError: There is no such column, or it does not hold numbers only.
+        """
+        if column is None:
+            return self.scores
+        values = self.extra.get(column)
+        if values is None or not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
+            raise DataError(
+                f'the labels of {self.name} have no column {column!r} of numbers in every row',
+                f'they have {", ".join(self.extra) or "no further columns"}',
+            )
+        return values.astype(np.float64)
+
     def path(self, row: int) -> Path:
         """The image file of a row."""
         return self.root / self.files[row]
@@ -82,8 +98,9 @@ class ImageTable:
         return fingerprint({'ids': self.ids, 'splits': self.splits.tolist(), 'groups': self.groups.tolist()})
 
     def scores_identity(self) -> str:
-        """A fingerprint of the labels and their scale."""
-        return fingerprint({'ids': self.ids, 'scores': self.scores.tolist(), 'scale': self.scale})
+        """A fingerprint of the labels, their scale and, where there are any, the shares of the votes."""
+        votes = {} if self.distributions is None else {'distributions': self.distributions.tolist()}
+        return fingerprint({'ids': self.ids, 'scores': self.scores.tolist(), 'scale': self.scale, **votes})
 
 
 def _stat(path: Path) -> tuple[int, int] | None:
@@ -104,6 +121,7 @@ def build_table(
     scale: Sequence[float],
     threshold: float,
     rule: Literal['>', '>='],
+    votes: pd.DataFrame | None = None,
 ) -> ImageTable:
     """Check a frame of works and turn it into a table.
 
@@ -117,20 +135,16 @@ def build_table(
         scale: Lowest and highest possible score.
         threshold: For Acc.
         rule: '>' or '>='.
+        votes: Numbers or shares of votes, a column for each possible score, with the rows and the index of ``frame``.
 
     Raises:
         DataError: Duplicate or empty names, scores that are missing or off the scale, paths that leave the root,
-            unknown splits, or no training rows; names the file and the line.
+            unknown splits, no training rows, or votes that are missing, negative or all 0; names the file and the line.
     """
     if rule not in ('>', '>='):
         raise DataError(f'the tie rule of {name} is {rule!r}', "use '>' or '>='")
     low, high = _scale(scale, source)
-    _refuse(frame, 'image', frame['image'].isna() | (frame['image'] == ''), 'give every row an image name')
-    files = [_normal(image_dir, str(i)) for i in frame['image']]
-    below = pd.Series(files, index=frame.index)
-    leaves = f'paths must stay below {root}; no absolute paths and no ..'
-    _refuse(frame, 'image', below.map(_leaves_root).astype(bool), leaves)
-    _refuse(frame, 'image', below.duplicated(), 'every image may be listed once; remove the second')
+    files = image_files(frame, root, image_dir)
     scores = pd.to_numeric(frame['score'], errors='coerce')
     _refuse(frame, 'score', ~np.isfinite(scores), 'every work needs a number as its score')
     off = (scores < low) | (scores > high)
@@ -143,9 +157,37 @@ def build_table(
     groups = frame['group'].fillna(frame['image']) if 'group' in frame else frame['image']
     extra = {str(c): frame[c].to_numpy() for c in frame if c not in ('image', 'score', 'split', 'group')}
     return ImageTable(
-        name, root, tuple(map(str, frame['image'])), tuple(files), scores.to_numpy(dtype=np.float64), splits,
+        name, root, tuple(map(str, frame['image'])), files, scores.to_numpy(dtype=np.float64), splits,
         pd.factorize(groups.astype(str))[0].astype(np.int64), (low, high), float(threshold), rule, extra,
+        None if votes is None else _shares(votes),
     )  # fmt: skip
+
+
+def image_files(frame: pd.DataFrame, root: Path, image_dir: str) -> tuple[str, ...]:
+    """Check the column ``image`` of a frame of works and return the files below ``root``, with forward slashes.
+
+    Raises:
+        DataError: Duplicate or empty names, or paths that leave the root; names the file and the line.
+    """
+    _refuse(frame, 'image', frame['image'].isna() | (frame['image'] == ''), 'give every row an image name')
+    files = [_normal(image_dir, str(i)) for i in frame['image']]
+    below = pd.Series(files, index=frame.index)
+    leaves = f'paths must stay below {root}; no absolute paths and no ..'
+    _refuse(frame, 'image', below.map(_leaves_root).astype(bool), leaves)
+    _refuse(frame, 'image', below.duplicated(), 'every image may be listed once; remove the second')
+    return tuple(files)
+
+
+def _shares(votes: pd.DataFrame) -> np.ndarray:
+    """Numbers or shares of votes to shares [N, bins] float64, rows summing to 1."""
+    numbers = votes.apply(pd.to_numeric, errors='coerce')
+    for column in votes:
+        wrong = ~np.isfinite(numbers[column]) | (numbers[column] < 0)
+        _refuse(votes, str(column), wrong, 'give the number or the share of votes, 0 or more')
+    total = numbers.sum(axis=1)
+    named = votes.assign(votes='0 in every column')
+    _refuse(named, 'votes', total == 0, 'give every work a vote, or leave its row out')
+    return numbers.div(total, axis=0).to_numpy(dtype=np.float64)
 
 
 def _scale(scale: Sequence[float], source: Path) -> tuple[float, float]:

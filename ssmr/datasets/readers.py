@@ -30,6 +30,7 @@ def read_csv_table(
     split_column: str = 'split',
     group_column: str | None = None,
     name: str | None = None,
+    distribution_columns: Sequence[str] | None = None,
 ) -> ImageTable:
     """Read a folder of images and a CSV ``image,score[,split]``.
 
@@ -49,21 +50,26 @@ def read_csv_table(
         group_column: Holds a name shared by duplicates, which are then never each other's references; empty for works
             without duplicates.
         name: Of the data set; by default the root's last part.
+        distribution_columns: Hold the number or the share of votes for each possible score, from the lowest to the
+            highest; every row is divided by its sum.
 
     Raises:
-        DataError: See :func:`ssmr.datasets.image_table.build_table`.
+        DataError: ``distribution_columns`` is no list of two or more columns of their own, or see
+            :func:`ssmr.datasets.image_table.build_table`.
     """
     folder = _require_root(root, f'put the images in {Path(root) / image_dir} and the labels in {Path(root) / labels}')
     source = folder / labels
     names = {image_column: 'image', score_column: 'score'} | ({group_column: 'group'} if group_column else {})
-    frame = read_labels(source, [*names, *([split_column] if split_column != SPLIT else [])])
+    bins = _vote_columns(distribution_columns, [*names, split_column])
+    frame = read_labels(source, [*names, *([split_column] if split_column != SPLIT else []), *bins])
+    votes, frame = frame[bins], frame.drop(columns=bins)
     frame = _rename(frame, names | {split_column: SPLIT})
     if SPLIT not in frame:
         _refuse_almost_split(frame, source)
         frame[SPLIT] = [split_of(str(i)) for i in frame['image']]
     return build_table(
         frame, source, name=name or folder.resolve().name, root=folder, image_dir=image_dir, scale=scale,
-        threshold=threshold, rule=rule,
+        threshold=threshold, rule=rule, votes=votes if bins else None,
     )  # fmt: skip
 
 
@@ -98,6 +104,15 @@ def _rename(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Give columns the table's names; others that have such a name (a second score…) stay as ``<name>_column``."""
     taken = {'image', 'score', SPLIT, 'group'} - names.keys()
     return frame.rename(columns={n: f'{n}_column' for n in taken} | names)
+
+
+def _vote_columns(columns: Sequence[str] | None, taken: Sequence[str]) -> list[str]:
+    if columns is None:
+        return []
+    fix = "list the columns of votes from the lowest score to the highest, e.g. ['votes_1', 'votes_2', 'votes_3']"
+    if not isinstance(columns, (list, tuple)) or not 2 <= len(columns) == len({*columns} - {*taken}):
+        raise DataError(f'table.distribution_columns is {columns!r}', f'{fix}; each once, and none with another use')
+    return list(map(str, columns))
 
 
 def _refuse_almost_split(frame: pd.DataFrame, source: Path) -> None:

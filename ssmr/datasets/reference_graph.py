@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ssmr.artifacts.reference_index import ReferenceIndex
+from ssmr.errors import DataError, ImageError
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ReferenceGraph:
         rows: [B] rows of the table.
         mask: [B, 1 + K] bool, False where a graph has no such node; None where all have all.
         distributions: [B, bins] shares of the votes of the queries, where the data set has them.
+        images: [B, m, 3, S, S] pictures of the queries (m = 1), or of queries and references (m = 1 + K), for models
+            that read them.
     """
 
     nodes: Tensor
@@ -37,6 +40,17 @@ class ReferenceGraph:
     rows: Tensor
     mask: Tensor | None = None
     distributions: Tensor | None = None
+    images: Tensor | None = None
+
+    def require_images(self) -> Tensor:
+        """Return ``images``.
+
+        Raises:
+            DataError: There are none.
+        """
+        if self.images is None:
+            raise DataError('the model reads pictures, and its batch holds none', 'load it with an ImageDataset')
+        return self.images
 
 
 class RowDataset(Dataset[int]):
@@ -121,9 +135,22 @@ class GraphGather(BaseDataPreprocessor):
         nodes = views[0] if self.num_views == 1 else torch.cat(views, dim=-1)
         return (nodes - self.get_buffer('mean')) / self.get_buffer('scale') if self.standardise else nodes
 
-    def forward(self, data: Tensor, training: bool = False) -> dict[str, ReferenceGraph]:
-        """Rows [B] to ``{'graph': ReferenceGraph}``, the keyword of the assessor's forward."""
-        rows = data.to(self.scores.device)
+    def forward(
+        self, data: Tensor | Sequence[Tensor] | ImageError, training: bool = False
+    ) -> dict[str, ReferenceGraph]:
+        """Make the keyword of the assessor's forward, ``{'graph': ReferenceGraph}``.
+
+        Args:
+            data: Rows [B], or a batch of :func:`ssmr.datasets.image_batches.collate_images`.
+            training: Part of mmengine's interface; nothing depends on it.
+
+        Raises:
+            ImageError: A picture of the batch cannot be read any more.
+        """
+        if isinstance(data, ImageError):
+            raise data
+        rows, images = (data, None) if isinstance(data, Tensor) else data
+        rows = rows.to(self.scores.device)
         position = self.position[rows]
         references, similarities = self.references[position], self.similarities[position]  # [B, K]
         mask = None
@@ -137,6 +164,7 @@ class GraphGather(BaseDataPreprocessor):
             rows=rows,
             mask=mask,
             distributions=None if self.distributions is None else self.distributions[rows],
+            images=None if images is None else images.to(self.scores.device, non_blocking=True),
         )
         return {'graph': graph}
 

@@ -27,3 +27,22 @@ class PredictionCollector(Hook):
     ) -> None:
         """Take over the samples of one batch."""
         self.samples.extend(outputs or [])
+
+
+@HOOKS.register_module()
+class FreshOptimizerHook(Hook):
+    """Makes the optimizer forget its moments every so many epochs, as the released SSMR code does with Adam.
+
+    A defect of that code, kept for comparison: it creates Adam anew whenever it lowers the rate.
+
+    Args:
+        interval: Epochs between two fresh starts.
+    """
+
+    def __init__(self, interval: int = 3) -> None:
+        self.interval = interval
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Forget after every ``interval`` epochs."""
+        if self.every_n_epochs(runner, self.interval):
+            runner.optim_wrapper.optimizer.state.clear()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
@@ -18,6 +19,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
 from ssmr.config.fingerprint import changed_fields
+from ssmr.datasets.image_batches import DrawSampler, ImageDataset, collate_images
 from ssmr.datasets.reference_graph import RowDataset
 from ssmr.errors import CheckpointError
 from ssmr.safe_load import safe_torch_load
@@ -128,36 +130,36 @@ def read_checkpoint(path: Path, expected: Mapping[str, Any], map_location: str =
 def build_runner(
     cfg: Config,
     model: nn.Module,
-    rows: Mapping[str, np.ndarray],
+    datasets: Mapping[str, RowDataset | ImageDataset],
     metric: Mapping[str, Any],
     inputs: Mapping[str, Any],
     hooks: Sequence[Hook] = (),
 ) -> SafeRunner:
-    """Assemble a runner for training (rows of 'train' and 'val') or testing (rows of 'test').
+    """Assemble a runner for training (datasets 'train' and 'val') or testing (dataset 'test').
 
     Args:
         cfg: A checked config.
         model: The assessor with its data preprocessor.
-        rows: Loop name -> rows of the table.
+        datasets: Loop name -> the rows of the table that it goes through, with pictures where the model reads them.
         metric: A part of METRICS.
         inputs: See :class:`SafeRunner`.
         hooks: Further hooks.
     """
     settings: dict[str, Any] = {}
-    if 'train' in rows:
+    if 'train' in datasets:
         settings = {
-            'train_dataloader': _loader(rows['train'], cfg.get('train_dataloader', {}), shuffle=True),
+            'train_dataloader': _loader(datasets['train'], cfg.get('train_dataloader', {}), shuffle=True),
             'train_cfg': cfg.train_cfg,
             'optim_wrapper': cfg.optim_wrapper,
             'param_scheduler': cfg.get('param_scheduler') or None,
-            'val_dataloader': _loader(rows['val'], cfg.get('val_dataloader', {}), shuffle=False),
+            'val_dataloader': _loader(datasets['val'], cfg.get('val_dataloader', {}), shuffle=False),
             'val_cfg': {},
             'val_evaluator': dict(metric),
             'custom_hooks': [*cfg.get('custom_hooks', []), *hooks],
         }
-    if 'test' in rows:
+    if 'test' in datasets:
         settings = {
-            'test_dataloader': _loader(rows['test'], cfg.get('val_dataloader', {}), shuffle=False),
+            'test_dataloader': _loader(datasets['test'], cfg.get('val_dataloader', {}), shuffle=False),
             'test_cfg': {},
             'test_evaluator': dict(metric),
             'custom_hooks': list(hooks),
@@ -168,7 +170,7 @@ def build_runner(
         work_dir=cfg.work_dir,
         default_hooks=cfg.get('default_hooks'),
         visualizer={'type': 'Visualizer', 'vis_backends': [{'type': 'TensorboardVisBackend'}]}
-        if 'train' in rows
+        if 'train' in datasets
         else None,
         default_scope='ssmr',
         log_level=cfg.get('log_level', 'INFO'),
@@ -181,11 +183,14 @@ def build_runner(
     )
 
 
-def _loader(rows: np.ndarray, settings: Mapping[str, Any], shuffle: bool) -> dict[str, Any]:
+def _loader(dataset: RowDataset | ImageDataset, settings: Mapping[str, Any], shuffle: bool) -> dict[str, Any]:
+    images = isinstance(dataset, ImageDataset)
+    workers = min(4, os.cpu_count() or 1) if images else 0  # an item of rows is one integer: workers would only cost
     return {
-        'dataset': RowDataset(rows),
-        'sampler': {'type': 'DefaultSampler', 'shuffle': shuffle},
-        'batch_size': settings.get('batch_size', 128),
-        'num_workers': settings.get('num_workers', 0),  # an item is one integer: workers would only cost
-        'collate_fn': {'type': 'default_collate'},
+        'dataset': dataset,
+        'sampler': {'type': DrawSampler if images and shuffle else 'DefaultSampler', 'shuffle': shuffle},
+        'batch_size': settings.get('batch_size', 32 if images else 128),
+        'num_workers': settings.get('num_workers', workers),
+        'pin_memory': images and torch.cuda.is_available(),
+        'collate_fn': {'type': collate_images if images else 'default_collate'},
     }

@@ -6,13 +6,15 @@ import csv
 import difflib
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ssmr.errors import DataError
 
 ID_COLUMN = 'image'
 Row = tuple[int, list[str]]
+Value = TypeVar('Value')
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[list[float]]]:
@@ -29,13 +31,64 @@ def read_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[li
         DataError: The file is missing, empty or no CSV, a column is missing or named twice, a row has another number
             of fields than the header, an image is unnamed or listed twice, or a value is not a finite number.
     """
+    rows = _rows_by_image(path, columns)
+    values = [
+        [_number(row[position], f'{path}, line {line}, column {name}') for line, row in rows.values()]
+        for position, name in enumerate(columns)
+    ]
+    return list(rows), values
+
+
+def read_scores(path: Path, column: str = 'score') -> dict[str, float]:
+    """Read a CSV of the columns ``image`` and ``score``: the label of each image, in the file's order.
+
+    Args:
+        path: As ``read_columns``.
+        column: Another column of numbers to take instead.
+
+    Raises:
+        DataError: As ``read_columns``.
+    """
+    images, [scores] = read_columns(path, [column])
+    return dict(zip(images, scores, strict=True))
+
+
+def read_texts(path: Path, column: str) -> dict[str, str]:
+    """Read the columns ``image`` and ``column`` as text, without the spaces around it, in the file's order.
+
+    Raises:
+        DataError: As ``read_columns``, but any text is a value.
+    """
+    return {image: row[0].strip() for image, (_, row) in _rows_by_image(path, [column]).items()}
+
+
+def join(images: Sequence[str], values: Mapping[str, Value], path: Path) -> list[Value]:
+    """The value of each image, in the order of ``images``; ``values`` may hold more.
+
+    Args:
+        images: The n images.
+        values: What was read from ``path``, by image.
+        path: For the message.
+
+    Raises:
+        DataError: An image has no value; names the first ones.
+    """
+    if missing := [image for image in images if image not in values]:
+        raise DataError(
+            f'{path}: {len(missing)} of {len(images)} images are missing, first {", ".join(missing[:5])}',
+            'use the table these images are from, or add them',
+        )
+    return [values[image] for image in images]
+
+
+def _rows_by_image(path: Path, columns: Sequence[str]) -> dict[str, Row]:
+    """Each image's line and its fields in ``columns``, checked but for what the fields say."""
     rows = _rows(path)
     _, header = next(rows, (1, []))
     if not header:
         raise DataError(f'{path} is empty', f'it needs a header and the columns {ID_COLUMN}, {", ".join(columns)}')
     id_position, *positions = [_position(path, header, name) for name in (ID_COLUMN, *columns)]
-    lines: dict[str, int] = {}
-    values: list[list[float]] = [[] for _ in columns]
+    found: dict[str, Row] = {}
     for line, row in rows:
         if len(row) != len(header):
             raise DataError(
@@ -45,27 +98,15 @@ def read_columns(path: Path, columns: Sequence[str]) -> tuple[list[str], list[li
         image = row[id_position]
         if not image:
             raise DataError(f'{path}, line {line}, column {ID_COLUMN}: empty', 'name the image')
-        if image in lines:
+        if image in found:
             raise DataError(
-                f'{path}, line {line}, column {ID_COLUMN}: {image} is already on line {lines[image]}',
+                f'{path}, line {line}, column {ID_COLUMN}: {image} is already on line {found[image][0]}',
                 'keep one of them',
             )
-        lines[image] = line
-        for column, position, name in zip(values, positions, columns, strict=True):
-            column.append(_number(row[position], f'{path}, line {line}, column {name}'))
-    if not lines:
+        found[image] = line, [row[position] for position in positions]
+    if not found:
         raise DataError(f'{path} has a header but no rows', 'give one row an image')
-    return list(lines), values
-
-
-def read_scores(path: Path) -> dict[str, float]:
-    """Read a CSV of the columns ``image`` and ``score``: the label of each image, in the file's order.
-
-    Raises:
-        DataError: As ``read_columns``.
-    """
-    images, [scores] = read_columns(path, ['score'])
-    return dict(zip(images, scores, strict=True))
+    return found
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -69,6 +69,10 @@ def _mae(pair: Pair) -> float:
     return float(np.mean(np.abs(pair.predictions - pair.scores)))
 
 
+def _bias(pair: Pair) -> float:
+    return float(np.mean(pair.predictions - pair.scores))
+
+
 def _r2(pair: Pair) -> float:
     return math.nan if _constant(pair.scores) else 1 - _mse(pair) / float(np.var(pair.scores))
 
@@ -99,6 +103,7 @@ METRICS: dict[str, Metric] = {
     'rmse': Metric('root mean squared error, in points of the label', False, lambda pair: math.sqrt(_mse(pair))),
     'mse': Metric('mean squared error, in squared points of the label', False, _mse),
     'mae': Metric('mean absolute error, in points of the label', False, _mae),
+    'bias': Metric('mean prediction less mean label, in points of the label', None, _bias),
     'r2': Metric('coefficient of determination; 0 is the mean of these labels', True, _r2),
     'acc': Metric('share of images on the right side of the threshold', True, _accuracy),
     'balanced_acc': Metric('mean of the accuracies of the two sides; chance is 0.5', True, _balanced_accuracy),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ssmr.errors import DataError
+from ssmr.evaluation.bootstrap import PairedDifference
 from ssmr.evaluation.metrics import Rule
 
 COLUMNS = ('srcc', 'plcc', 'krcc', 'rmse', 'mae', 'r2', 'acc', 'balanced_acc', 'sd_ratio')
@@ -50,35 +51,60 @@ def metrics_table(
     shown = [column for column in COLUMNS if column in set().union(*found.values())]
     header = ['', *(f'{column} [low, high]' if column in shown else column for column in COLUMNS)]
     body = [
-        [_escape(name), *(_cell(metrics, found[name], column) for column in COLUMNS)] for name, metrics in rows.items()
+        [name, *(with_interval(metrics[column], found[name], column) for column in COLUMNS)]
+        for name, metrics in rows.items()
     ]
-    protocol = f'n = {n}; acc: score {rule} {threshold:g}; majority_acc {_number(majority)}'
-    text = f'{protocol}\n\n{_markdown([header, *body])}'
-    return f'{text}\n\n{REASON}' if any(UNDEFINED in cell for row in body for cell in row[1:]) else text
+    protocol = f'n = {n}; acc: score {rule} {threshold:g}; majority_acc {number(majority)}'
+    text = f'{protocol}\n\n{markdown(header, body)}'
+    return f'{text}\n\n{REASON}' if has_undefined(body) else text
 
 
-def _cell(metrics: Metrics, intervals: Intervals, column: str) -> str:
-    value = _number(metrics[column])
-    if column not in intervals:
-        return value
-    ends = intervals[column]
-    return f'{value} [{UNDEFINED if ends is None else ", ".join(map(_number, ends))}]'
+def difference_table(differences: Mapping[str, PairedDifference]) -> str:
+    """Lay out what ``paired_bootstrap`` returned, by name, as Markdown."""
+    body = [
+        [
+            name,
+            with_interval(d.difference, {name: _ends(d)}, name),
+            UNDEFINED if d.p_value is None else f'{d.p_value:.3f}',
+        ]
+        for name, d in differences.items()
+    ]
+    return markdown(['', 'difference [low, high]', 'p'], body)
 
 
-def _number(value: float | None) -> str:
+def _ends(d: PairedDifference) -> tuple[float, float] | None:
+    return None if d.low is None or d.high is None else (d.low, d.high)
+
+
+def number(value: float | None) -> str:
+    """Four decimals, or a dash for what is undefined."""
     return UNDEFINED if value is None else f'{value:.4f}'
+
+
+def with_interval(value: float | None, intervals: Intervals, column: str) -> str:
+    """A value and, where ``intervals`` has the column, its ends."""
+    if column not in intervals:
+        return number(value)
+    ends = intervals[column]
+    return f'{number(value)} [{UNDEFINED if ends is None else ", ".join(map(number, ends))}]'
+
+
+def has_undefined(body: Iterable[Sequence[str]]) -> bool:
+    """Whether a cell beside the names is undefined, so that the table needs an explanation."""
+    return any(UNDEFINED in cell for row in body for cell in row[1:])
+
+
+def markdown(header: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    """An aligned table: names (the first column) to the left, numbers to the right."""
+    lines = [header, *([_escape(name), *cells] for name, *cells in body)]
+    widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]
+    rule = [f':{"-" * (widths[0] - 1)}', *(f'{"-" * (width - 1)}:' for width in widths[1:])]
+    top, *rows = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in lines)
+    return '\n'.join(_row(cells) for cells in (top, rule, *rows))
 
 
 def _escape(name: str) -> str:
     return ' '.join(name.replace('|', r'\|').split())
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    """Aligned cells: the first column to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = [f':{"-" * (widths[0] - 1)}', *(f'{"-" * (width - 1)}:' for width in widths[1:])]
-    header, *body = ([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in lines)
-    return '\n'.join(_row(cells) for cells in (header, rule, *body))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ class Head(nn.Module):
 
     Args:
         targets: A name of :data:`ssmr.heads.targets.TARGETS`.
+        target_range: With targets='minmax', the scores that become 0 and 1; by default the extremes of the training
+            scores.
 
     Attributes:
         targets: From labels to what is learned, and back; kept with the weights.
@@ -28,9 +31,9 @@ class Head(nn.Module):
     takes_offset: ClassVar[bool] = True
     targets: Targets
 
-    def __init__(self, targets: str = 'minmax') -> None:
+    def __init__(self, targets: str = 'minmax', target_range: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.targets = build_targets(targets)
+        self.targets = build_targets(targets, target_range)
 
     def fit_targets(self, train_scores: Tensor) -> None:
         """Fit the target scale to the training labels [n]."""

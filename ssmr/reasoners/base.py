@@ -8,9 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from ssmr.errors import ConfigError
+from ssmr.reasoners.attention_pool import AttentionPool
+from ssmr.reasoners.checks import check_choice, check_count, check_number
 
-READOUTS = ('flatten', 'query', 'mean', 'pairs')
+READOUTS = ('flatten', 'query', 'mean', 'attention', 'pairs')
 
 
 class Reasoner(nn.Module):
@@ -21,26 +22,30 @@ class Reasoner(nn.Module):
         num_references: K.
         node_dim: Length of a node after reasoning.
         readout: 'flatten' (all nodes side by side: depends on the order of the references), 'query' (the query's
-            node), 'mean' (over all nodes) or 'pairs' (one vector a reference, its node beside the query's: what
-            :class:`ssmr.heads.pairwise.PairwiseHead` takes). 'query' and 'mean' do not depend on that order, 'pairs'
-            only in that its rows come in it.
+            node), 'mean' (over all nodes), 'attention' (their sum with learned weights, see
+            :class:`ssmr.reasoners.attention_pool.AttentionPool`) or 'pairs' (one vector a reference, its node beside
+            the query's: what :class:`ssmr.heads.pairwise.PairwiseHead` takes). 'query', 'mean' and 'attention' do not
+            depend on that order, 'pairs' only in that its rows come in it.
 
     Attributes:
         out_dim: Length of the vector that is read out.
         sees_references: False for a control from which everything about the references is kept, their labels too.
 
     Raises:
-        ConfigError: An unknown read-out.
+        ConfigError: An unknown read-out, or a length below one.
     """
 
     sees_references: ClassVar[bool] = True
 
     def __init__(self, in_dim: int, num_references: int, node_dim: int, readout: str) -> None:
         super().__init__()
-        if readout not in READOUTS:
-            raise ConfigError(f'readout is {readout!r}', f'use one of {", ".join(READOUTS)}')
+        check_choice('readout', readout, READOUTS)
+        check_count('in_dim', in_dim)
+        check_count('num_references', num_references, minimum=0)
+        check_count('dim', node_dim)
         self.in_dim, self.num_references, self.readout = in_dim, num_references, readout
         self.out_dim = node_dim * {'flatten': 1 + num_references, 'pairs': 2}.get(readout, 1)
+        self.pool = AttentionPool(node_dim) if readout == 'attention' else None
 
     @abstractmethod
     def reason(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
@@ -64,6 +69,8 @@ class Reasoner(nn.Module):
             return nodes[:, 0]
         if self.readout == 'mean':
             return nodes.mean(dim=1) if mask is None else nodes.sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        if self.pool is not None:
+            return self.pool(nodes, mask)
         if self.readout == 'pairs':
             return torch.cat([nodes[:, :1].expand_as(nodes[:, 1:]), nodes[:, 1:]], dim=-1)
         return nodes.flatten(1)
@@ -79,3 +86,39 @@ class NodeBatchNorm(nn.BatchNorm1d):
         normed = torch.zeros_like(nodes)
         normed[mask] = super().forward(nodes[mask]).to(nodes.dtype)
         return normed
+
+
+class ProjectedReasoner(Reasoner):
+    """Reasoners that project every node (linear, batch normalisation, ReLU) before their layers.
+
+    Args:
+        in_dim: D of the node view.
+        num_references: K.
+        dim: Width of the layers.
+        depth: Number of layers.
+        readout: See :class:`Reasoner`.
+        dropout: On the reasoned nodes while training. It stands behind the last batch normalisation, whose statistics
+            would otherwise differ between training and use (Li et al., CVPR 2019).
+
+    Raises:
+        ConfigError: An unknown read-out, a width or depth below one, or a dropout outside [0, 1).
+    """
+
+    def __init__(
+        self, in_dim: int, num_references: int, dim: int, depth: int, readout: str, dropout: float = 0.0
+    ) -> None:
+        super().__init__(in_dim, num_references, dim, readout)
+        check_count('depth', depth)
+        check_number('dropout', dropout, 0, 1)
+        self.project = nn.Linear(in_dim, dim)
+        self.project_norm = NodeBatchNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    @abstractmethod
+    def relate(self, projected: Tensor, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
+        """Run the layers: projected nodes [B, 1 + K, dim] to the same shape; the rest as in :meth:`reason`."""
+
+    def reason(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
+        """See :meth:`Reasoner.reason`."""
+        projected = torch.relu(self.project_norm(self.project(nodes), mask))
+        return self.dropout(self.relate(projected, nodes, similarities, mask))

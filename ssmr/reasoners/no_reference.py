@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ssmr.errors import ConfigError
 from ssmr.reasoners.base import Reasoner
 from ssmr.registry import REASONERS
 
@@ -23,11 +24,16 @@ class NoReference(Reasoner):
         in_dim: D of the node view.
         num_references: K.
         reasoner: The reasoner to be controlled.
+
+    Raises:
+        ConfigError: ``reasoner`` names no part.
     """
 
     sees_references: ClassVar[bool] = False
 
     def __init__(self, in_dim: int, num_references: int, reasoner: Mapping[str, Any]) -> None:
+        if not isinstance(reasoner, Mapping) or 'type' not in reasoner:
+            raise ConfigError(f'reasoner.reasoner is {reasoner!r}', "write dict(type='RelationGCN', ...)")
         inner: Reasoner = REASONERS.build({**reasoner, 'in_dim': in_dim, 'num_references': num_references})
         super().__init__(in_dim, num_references, 1, 'query')  # its own read-out is never used: it has no parameters
         self.reasoner, self.readout, self.out_dim = inner, inner.readout, inner.out_dim

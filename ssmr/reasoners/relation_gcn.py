@@ -1,7 +1,8 @@
 """The region-relation GCN (Rs_GCN) over a query and its references.
 
 The layer comes from VSRN (Li et al., Visual Semantic Reasoning for Image-Text Matching, ICCV 2019); SSMR (Shi et al.,
-Neurocomputing 582, 2024) stacks six of them. Edge weights are not given: they are the relations of the node features.
+Neurocomputing 582, 2024) stacks six of them. Edge weights are the relations of the node features, and on request the
+retrieval similarities are what they start from.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ssmr.errors import ConfigError
-from ssmr.reasoners.base import NodeBatchNorm, Reasoner
+from ssmr.reasoners.adjacency import star
+from ssmr.reasoners.base import NodeBatchNorm, ProjectedReasoner
+from ssmr.reasoners.checks import check_choice
 from ssmr.registry import REASONERS
 
 VARIANTS = ('ssmr', 'vsrn')
+EDGE_INITS = ('none', 'similarity')
 
 
 class RelationLayer(nn.Module):
@@ -26,9 +29,11 @@ class RelationLayer(nn.Module):
     Args:
         dim: D, length of a node.
         variant: 'ssmr' puts batch normalisation and ReLU behind theta, phi and g, hence R >= 0; 'vsrn' does not.
+        prior: Whether R = (theta(v) phi(v)^T + alpha A) / N with an adjacency A that is given and a learned alpha,
+            1 at the start.
     """
 
-    def __init__(self, dim: int, variant: str = 'ssmr') -> None:
+    def __init__(self, dim: int, variant: str = 'ssmr', prior: bool = False) -> None:
         super().__init__()
         self.theta_phi_g = nn.Linear(dim, 3 * dim)
         self.norm = NodeBatchNorm(3 * dim) if variant == 'ssmr' else None
@@ -36,9 +41,12 @@ class RelationLayer(nn.Module):
         self.out_norm = NodeBatchNorm(dim)
         nn.init.zeros_(self.out_norm.weight)
         nn.init.zeros_(self.out_norm.bias)
+        self.alpha = nn.Parameter(torch.ones(())) if prior else None
 
-    def relation(self, nodes: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return R [B, N, N] and g(v) [B, N, D] of nodes [B, N, D]."""
+    def relation(
+        self, nodes: Tensor, mask: Tensor | None = None, adjacency: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return R [B, N, N] and g(v) [B, N, D] of nodes [B, N, D]; A [B, N, N] is read where there is a prior."""
         projected = self.theta_phi_g(nodes)
         if self.norm is not None:
             projected = torch.relu(self.norm(projected, mask))
@@ -46,20 +54,23 @@ class RelationLayer(nn.Module):
             projected = projected * mask[..., None]
         theta, phi, g = projected.chunk(3, dim=-1)
         count = nodes.shape[1] if mask is None else mask.sum(dim=1)[:, None, None]
-        return torch.bmm(theta, phi.transpose(1, 2)) / count, g
+        relation = torch.bmm(theta, phi.transpose(1, 2))
+        if self.alpha is not None and adjacency is not None:
+            relation = relation + self.alpha * adjacency
+        return relation / count, g
 
-    def forward(self, nodes: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[B, N, D] to [B, N, D]."""
-        relation, g = self.relation(nodes, mask)
+    def forward(self, nodes: Tensor, mask: Tensor | None = None, adjacency: Tensor | None = None) -> Tensor:
+        """[B, N, D] to [B, N, D]; the adjacency is [B, N, N]."""
+        relation, g = self.relation(nodes, mask, adjacency)
         return self.out_norm(self.out(torch.bmm(relation, g)), mask) + nodes
 
 
 @REASONERS.register_module()
-class RelationGCN(Reasoner):
+class RelationGCN(ProjectedReasoner):
     """A projection of every node (linear, batch normalisation, ReLU), then relation layers.
 
     With in_dim = dim = 1024, depth 6, four references and the flatten read-out this is the released SSMR network, 26.3
-    million parameters with its head. The retrieval similarities are not used: relations come from the features.
+    million parameters with its head; relations then come from the features alone.
 
     Args:
         in_dim: D of the node view.
@@ -68,11 +79,12 @@ class RelationGCN(Reasoner):
         depth: Number of layers.
         variant: See :class:`RelationLayer`.
         readout: See :class:`ssmr.reasoners.base.Reasoner`.
-        dropout: On the reasoned nodes while training; 0 in the released network. It stands behind the last batch
-            normalisation, whose statistics would otherwise differ between training and use (Li et al., CVPR 2019).
+        dropout: See :class:`ssmr.reasoners.base.ProjectedReasoner`; 0 in the released network.
+        edge_init: 'similarity' adds the retrieval similarities (:func:`ssmr.reasoners.adjacency.star`) to the relations
+            of every layer, each times a learned scalar; 'none' does not use them.
 
     Raises:
-        ConfigError: An unknown variant or read-out.
+        ConfigError: An unknown variant, read-out or edge_init, or a number out of range.
     """
 
     def __init__(
@@ -84,18 +96,17 @@ class RelationGCN(Reasoner):
         variant: str = 'ssmr',
         readout: str = 'flatten',
         dropout: float = 0.0,
+        edge_init: str = 'none',
     ) -> None:
-        super().__init__(in_dim, num_references, dim, readout)
-        if variant not in VARIANTS:
-            raise ConfigError(f'variant is {variant!r}', f'use one of {", ".join(VARIANTS)}')
-        self.project = nn.Linear(in_dim, dim)
-        self.project_norm = NodeBatchNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(RelationLayer(dim, variant) for _ in range(depth))
+        super().__init__(in_dim, num_references, dim, depth, readout, dropout)
+        check_choice('variant', variant, VARIANTS)
+        check_choice('edge_init', edge_init, EDGE_INITS)
+        self.edge_init = edge_init
+        self.layers = nn.ModuleList(RelationLayer(dim, variant, edge_init == 'similarity') for _ in range(depth))
 
-    def reason(self, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
-        """See :meth:`ssmr.reasoners.base.Reasoner.reason`."""
-        nodes = torch.relu(self.project_norm(self.project(nodes), mask))
+    def relate(self, projected: Tensor, nodes: Tensor, similarities: Tensor, mask: Tensor | None) -> Tensor:
+        """See :meth:`ssmr.reasoners.base.ProjectedReasoner.relate`."""
+        adjacency = star(similarities.to(nodes.dtype), mask) if self.edge_init == 'similarity' else None
         for layer in self.layers:
-            nodes = layer(nodes, mask)
-        return self.dropout(nodes)
+            projected = layer(projected, mask, adjacency)
+        return projected

@@ -4,44 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from ssmr.artifacts.reference_index import ReferenceIndex, id_ranks
 from ssmr.errors import ConfigError, DataError
 from ssmr.retrievers.exact_search import exact_search
-
-
-@dataclass(frozen=True)
-class Search:
-    """What is looked for: the references of Q queries in a pool of P works, all rows of a table of N works.
-
-    Attributes:
-        features: view -> [N, D] float32.
-        ids: N ids.
-        queries: [Q] rows, ascending.
-        pool: [P] rows, by id: the order in which equal similarities shall come.
-        excluded: Two [X] arrays: positions in ``queries``, ascending, and in ``pool`` that must not be paired.
-        k: How many references a query.
-        device: Where to compute.
-        scores: [N] labels, for retrievers whose ``reads_labels`` is true; None for all others.
-    """
-
-    features: Mapping[str, np.ndarray]
-    ids: tuple[str, ...]
-    queries: np.ndarray
-    pool: np.ndarray
-    excluded: tuple[np.ndarray, np.ndarray]
-    k: int
-    device: str = 'cpu'
-    scores: np.ndarray | None = None
-
-    @property
-    def eligible(self) -> np.ndarray:
-        """[Q] int64: how many works of the pool each query may refer to."""
-        return len(self.pool) - np.bincount(self.excluded[0], minlength=len(self.queries))
+from ssmr.retrievers.search import Search, same_group_pairs
 
 
 class Retriever(ABC):
@@ -53,7 +22,7 @@ class Retriever(ABC):
     """
 
     num_references: int = 50
-    reads_labels: ClassVar[bool] = False
+    reads_labels: bool = False
 
     @property
     @abstractmethod
@@ -69,18 +38,30 @@ class Retriever(ABC):
         """
 
 
-class EmbeddingRetriever(Retriever):
-    """A retriever whose similarity is an inner product of embedded vectors; searched exactly."""
+class InnerProductRetriever(Retriever):
+    """A retriever whose similarity is an inner product of a query's and a work's vector; searched exactly."""
+
+    @abstractmethod
+    def embed_search(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
+        """The vectors of the queries [Q, E] and of the pool [P, E], float32; the two need not be embedded alike."""
+
+    def find(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`Retriever.find`."""
+        queries, pool = self.embed_search(search)
+        return exact_search(queries, pool, search.excluded, search.k, search.device)
+
+
+class EmbeddingRetriever(InnerProductRetriever):
+    """A retriever that embeds queries and pool alike, each work by itself."""
 
     @abstractmethod
     def embed_views(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
         """Views [N, D] each to one embedding [N, E] float32."""
 
-    def find(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`Retriever.find`."""
+    def embed_search(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`InnerProductRetriever.embed_search`."""
         embedded = np.ascontiguousarray(self.embed_views(search.features), dtype=np.float32)
-        queries, pool = embedded[search.queries], embedded[search.pool]
-        return exact_search(queries, pool, search.excluded, search.k, search.device)
+        return embedded[search.queries], embedded[search.pool]
 
 
 def build_index(
@@ -107,19 +88,19 @@ def build_index(
 
     Raises:
         DataError: A query has fewer than K eligible references.
-        ConfigError: K is not positive.
+        ConfigError: K is not a positive whole number.
         ArtifactError: The retriever broke a promise of the index.
     """
     k = retriever.num_references
-    if k < 1:
-        raise ConfigError(f'retriever.num_references is {k}', 'give 1 or more')
+    if not isinstance(k, (int, np.integer)) or k < 1:
+        raise ConfigError(f'retriever.num_references is {k}', 'give a whole number, 1 or more')
     ranks = id_ranks(ids)
     pool = np.flatnonzero(readable & training)
     pool = pool[np.argsort(ranks[pool])]  # by id, so that positions order ties
     queries = np.flatnonzero(readable)
     labels = scores if retriever.reads_labels else None
     excluded = same_group_pairs(groups[queries], groups[pool])
-    search = Search(features, ids, queries, pool, excluded, k, device, labels)
+    search = Search(features, ids, queries, pool, excluded, k, device, labels, groups)
     require_eligible(search, f'the training pool has {len(pool)} readable works, less itself and its duplicates')
     positions, similarities = retriever.find(search)
     index = ReferenceIndex(ids, queries, pool[positions], similarities.astype(np.float32))
@@ -144,17 +125,3 @@ def require_eligible(search: Search, why: str) -> None:
             f'possible references: {why}',
             'lower retriever.num_references (and graph.num_references), or add training works',
         )
-
-
-def same_group_pairs(queries: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs of positions (query, pool) whose groups are equal, by query.
-
-    Args:
-        queries: [Q] group numbers.
-        pool: [P] group numbers.
-    """
-    order = np.argsort(pool, kind='stable')
-    first = np.searchsorted(pool[order], queries, side='left')
-    count = np.searchsorted(pool[order], queries, side='right') - first
-    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(np.arange(len(queries)), count), order[np.repeat(first, count) + within]

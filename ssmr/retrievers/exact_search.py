@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Similarities closer than this may be in the wrong order in float32 (unit vectors of a few thousand numbers); such
-#: neighbours are compared again in float64.
+#: Similarities closer than this may be in the wrong order in float32 (vectors of length 1 or so, of a few thousand
+#: numbers; others are scaled first); such neighbours are compared again in float64.
 CLOSE = 4e-6
 BLOCK = 1024
 
@@ -25,18 +25,20 @@ def exact_search(
         pool: [P, E] float32, in the order in which equal similarities shall come.
         excluded: Two [X] integer arrays, positions of a query and of a pool vector that it must not find; queries
             ascending.
-        k: At most P less the exclusions of any query.
+        k: At most P.
         device: Where to multiply.
 
     Returns:
-        positions [Q, k] int64 into the pool and similarities [Q, k] float32, largest first, ties by position.
+        positions [Q, k] int64 into the pool and similarities [Q, k] float32, largest first, ties by position. A query
+        that may find fewer than k ends with its excluded positions, at -inf.
     """
-    pool_tensor = torch.as_tensor(pool, device=device)
+    scales, pool_scale = _powers_of_two(queries), _powers_of_two(pool).max(initial=0) or np.float32(1)
+    pool_tensor = torch.as_tensor(pool if pool_scale == 1 else pool / pool_scale, device=device)
     positions = np.empty((len(queries), k), dtype=np.int64)
     similarities = np.empty((len(queries), k), dtype=np.float32)
     buffer = torch.empty(min(BLOCK, len(queries)), len(pool), device=device)
     for start in range(0, len(queries), BLOCK):
-        block = torch.as_tensor(queries[start : start + BLOCK], device=device)
+        block = torch.as_tensor(queries[start : start + BLOCK] / scales[start : start + BLOCK, None], device=device)
         scores = torch.mm(block, pool_tensor.T, out=buffer[: len(block)])
         low, high = np.searchsorted(excluded[0], (start, start + len(block)))
         rows, columns = (torch.as_tensor(e[low:high], device=device) for e in excluded)
@@ -44,7 +46,16 @@ def exact_search(
         best, found = _top(scores, block, pool_tensor, k)
         stop = start + len(block)
         positions[start:stop], similarities[start:stop] = found.cpu().numpy(), best.cpu().numpy()
-    return positions, similarities
+    return positions, similarities * (scales[:, None] * pool_scale)
+
+
+def _powers_of_two(vectors: np.ndarray) -> np.ndarray:
+    """[N] float32: the power of two nearest to the length of each vector; scaling by it loses nothing. 1 for length 0.
+
+    The order for a query does not depend on how long its vector is, but what float32 can tell apart does.
+    """
+    lengths = np.sqrt(np.einsum('ij,ij->i', vectors, vectors))
+    return np.exp2(np.round(np.log2(np.where(lengths > 0, lengths, 1)))).astype(np.float32)
 
 
 def _top(scores: Tensor, queries: Tensor, pool: Tensor, k: int) -> tuple[Tensor, Tensor]:

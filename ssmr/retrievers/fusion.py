@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ssmr.errors import ConfigError
 from ssmr.registry import RETRIEVERS
-from ssmr.retrievers.base import EmbeddingRetriever
+from ssmr.retrievers.base import InnerProductRetriever
+from ssmr.retrievers.nested import NestedRetriever, build_parts, part_weights, with_embedding
+from ssmr.retrievers.search import Search
 
 
 @RETRIEVERS.register_module()
-class FusionRetriever(EmbeddingRetriever):
+class FusionRetriever(NestedRetriever, InnerProductRetriever):
     """Weighted mean of the similarities of any number of retrievers, exact and in one pass.
 
     The sum over views of w_v <a_v, b_v> is one inner product of the views' embeddings, each scaled by sqrt(w_v) and
@@ -31,27 +32,14 @@ class FusionRetriever(EmbeddingRetriever):
     def __init__(
         self, parts: Sequence[Mapping[str, Any]], weights: Sequence[float] | None = None, num_references: int = 50
     ) -> None:
-        self.parts = [RETRIEVERS.build(dict(p)) for p in parts]
-        self.num_references = num_references
-        weights = [1.0] * len(self.parts) if weights is None else list(weights)
-        numbers = all(isinstance(w, (int, float)) for w in weights)
-        if not numbers or not self.parts or len(weights) != len(self.parts) or min(weights) < 0 or sum(weights) <= 0:
-            raise ConfigError(
-                f'retriever.weights is {weights} for {len(self.parts)} parts', 'give one weight >= 0 a part, not all 0'
-            )
-        for part in self.parts:
-            if not isinstance(part, EmbeddingRetriever):
-                raise ConfigError(
-                    f'{type(part).__name__} has no embedding and cannot be fused', 'fuse cosine or Gram retrievers'
-                )
+        self.embedders = [with_embedding(f'parts[{i}]', part) for i, part in enumerate(build_parts(parts))]
+        super().__init__(self.embedders, num_references)
+        weights = part_weights(weights, len(self.parts))
         self.weights = [w / sum(weights) for w in weights]
 
-    @property
-    def views(self) -> tuple[str, ...]:
-        """The views of all parts, without repetition."""
-        return tuple(dict.fromkeys(v for part in self.parts for v in part.views))
-
-    def embed_views(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Views [N, D_v] to [N, sum of the parts' E]."""
-        scaled = [w**0.5 * p.embed_views(features) for w, p in zip(self.weights, self.parts, strict=True) if w > 0]
-        return np.concatenate(scaled, axis=1)
+    def embed_search(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors [Q, sum of the parts' E] and [P, sum of the parts' E]."""
+        weighted = [(w, part) for w, part in zip(self.weights, self.embedders, strict=True) if w > 0]
+        embedded = [[np.float32(w**0.5) * vectors for vectors in part.embed_search(search)] for w, part in weighted]
+        queries, pool = (np.concatenate(side, axis=1) for side in zip(*embedded, strict=True))
+        return queries, pool

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ssmr.registry import RETRIEVERS
-from ssmr.retrievers.base import Retriever, Search
+from ssmr.retrievers.base import Retriever
+from ssmr.retrievers.search import Search
 
 
 @RETRIEVERS.register_module()

@@ -6,7 +6,6 @@ parameters) and the same network on random references (the placebo). Each is tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,13 @@ import numpy as np
 from mmengine.config import Config
 
 from ssmr.artifacts.files import write_json
-from ssmr.errors import ConfigError
-from ssmr.evaluation.bootstrap import PairedDifference, bootstrap_intervals, paired_bootstrap
-from ssmr.evaluation.metrics import evaluate_scores
-from ssmr.evaluation.report import metrics_table
 from ssmr.stages import pipeline
+from ssmr.stages.comparison import Comparison, compare_runs
 from ssmr.stages.evaluate import MODEL, baselines, predict
 from ssmr.stages.project import Project, plain
 from ssmr.stages.train import split_rows
 
 CONTROLS = ('no_reference', 'random_references')
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What ``tools/compare_controls.py`` shows.
-
-    Attributes:
-        table: Model, controls and baselines as Markdown; metrics are means over the seeds.
-        srcc_by_seed: model or control -> SRCC of each seed alone.
-        differences: control -> mean SRCC of the model less that of the control.
-    """
-
-    table: str
-    srcc_by_seed: dict[str, list[float | None]]
-    differences: dict[str, PairedDifference]
 
 
 def arm_config(cfg: Config, arm: str, seed: int) -> Config:
@@ -63,35 +44,20 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
         split: 'test' or 'val'.
 
     Raises:
-        ConfigError: ``truth`` is not a column of numbers.
+        DataError: ``truth`` is not a column of numbers.
     """
     base = Project(cfg)
     banks, index = pipeline.references(base)
     rows = split_rows(base, index, split)
-    labels = _labels(base, truth)[rows]
+    labels = base.table.numbers(truth)[rows]
     runs = {arm: np.stack([_run(arm_config(cfg, arm, s), split) for s in range(seeds)]) for arm in (MODEL, *CONTROLS)}
     rule: Any = {'threshold': base.table.threshold, 'rule': base.table.rule}
-    options = {'n_resamples': cfg.get('evaluation', {}).get('bootstrap', 1000), **rule}
     everyone = runs | {name: p[None] for name, p in baselines(base, banks, index, rows).items()}  # each [S, n]
-    by_run = {name: [evaluate_scores(labels, run, **rule) for run in p] for name, p in everyone.items()}
-    metrics = {name: _mean(found) for name, found in by_run.items()}
-    intervals = {name: bootstrap_intervals(labels, p, **options) for name, p in everyone.items()}
-    by_seed = {arm: [found['srcc'] for found in by_run[arm]] for arm in runs}
-    differences = {c: paired_bootstrap(labels, runs[MODEL], runs[c], 'srcc', **options) for c in CONTROLS}
-    report = {'metrics': metrics, 'intervals': intervals, 'srcc_by_seed': by_seed, 'truth': truth, 'split': split}
-    report['differences'] = {c: d._asdict() for c, d in differences.items()}
+    pairs = [(MODEL, control) for control in CONTROLS]
+    result = compare_runs(labels, everyone, pairs, cfg.get('evaluation', {}).get('bootstrap', 1000), rule)
+    report = {**result.to_json(), 'truth': truth, 'split': split}
     write_json(Path(cfg.work_dir) / f'controls_{split}{"_" + truth if truth else ""}.json', report)
-    return Comparison(metrics_table(metrics, intervals, **rule), by_seed, differences)
-
-
-def _mean(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """The mean of each metric over runs; undefined where it is in any of them."""
-    values = {name: [run[name] for run in runs] for name in runs[0]}
-    means: dict[str, float | None] = {}
-    for name, v in values.items():
-        numbers = [x for x in v if x is not None]
-        means[name] = v[0] if len(set(v)) == 1 else float(np.mean(numbers)) if len(numbers) == len(v) else None
-    return means
+    return result
 
 
 def _run(cfg: Config, split: str) -> np.ndarray:
@@ -99,14 +65,3 @@ def _run(cfg: Config, split: str) -> np.ndarray:
     checkpoint = pipeline.run(project)
     banks, index = pipeline.references(project)
     return predict(project, banks, index, checkpoint, split_rows(project, index, split))
-
-
-def _labels(project: Project, truth: str | None) -> np.ndarray:
-    if truth is None:
-        return project.table.scores
-    column = project.table.extra.get(truth)
-    if column is None or not np.issubdtype(column.dtype, np.number):
-        raise ConfigError(
-            f'--truth {truth}: the labels have no such column of numbers', f'they have {", ".join(project.table.extra)}'
-        )
-    return column

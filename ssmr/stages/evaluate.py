@@ -19,8 +19,9 @@ from ssmr.evaluation.bootstrap import bootstrap_intervals
 from ssmr.evaluation.metrics import evaluate_scores
 from ssmr.evaluation.predictions import Predictions, write_predictions
 from ssmr.evaluation.report import metrics_table
+from ssmr.registry import MODELS
 from ssmr.stages.project import Project
-from ssmr.stages.train import build_assessor, metric_config, split_rows
+from ssmr.stages.train import build_assessor, dataset_of, metric_config, split_rows
 
 MODEL = 'ssmr'
 
@@ -57,7 +58,8 @@ def evaluate(
     outputs = predict(project, banks, index, checkpoint, rows)
     references = index.references[np.searchsorted(index.queries, rows)]
     reference_scores = table.scores[references]
-    everyone = {MODEL: outputs} | baselines(project, banks, index, rows)
+    label = getattr(MODELS.get(project.cfg.model.type), 'label', MODEL)
+    everyone = {label: outputs} | baselines(project, banks, index, rows)
     rule: Any = {'threshold': table.threshold, 'rule': table.rule}
     draws = project.cfg.get('evaluation', {})
     options = {'n_resamples': draws.get('bootstrap', 1000), 'seed': draws.get('seed', 0), **rule}
@@ -87,7 +89,8 @@ def predict(
     model = build_assessor(project, banks, index)
     cfg = project.cfg.copy()
     cfg.load_from, cfg.resume = str(checkpoint), False
-    build_runner(cfg, model, {'test': rows}, metric_config(project), project.model_inputs(), [collector]).test()
+    datasets = {'test': dataset_of(project, index, model, rows)}
+    build_runner(cfg, model, datasets, metric_config(project), project.model_inputs(), [collector]).test()
     found = {sample['row']: sample['prediction'] for sample in collector.samples}
     return np.array([found[row] for row in rows.tolist()])
 

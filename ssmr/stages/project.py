@@ -6,11 +6,13 @@ do not change what comes out and are left out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.config import Config
 
 from ssmr.artifacts.files import sha256_file
@@ -44,6 +46,12 @@ class Project:
     def __post_init__(self) -> None:
         self.table = DATASETS.build(plain(self.cfg.table))
         self.store = ArtifactStore(self.cfg.artifact_dir)
+
+    def with_splits(self, splits: np.ndarray) -> Project:
+        """The same project with its works divided otherwise, [N] of 'train', 'val', 'test'."""
+        other = copy.copy(self)  # with what it has looked up: images, weights and parts do not depend on the splits
+        other.table = replace(self.table, splits=splits)
+        return other
 
     @property
     def work_dir(self) -> Path:
@@ -101,10 +109,14 @@ class Project:
             inputs['scores'] = self.table.scores_identity()
         return ArtifactKey('references', self.table.name, inputs)
 
+    @cached_property
+    def _model(self) -> Any:
+        return weights_by_content(plain(self.cfg.model), 'model')
+
     def model_inputs(self) -> dict[str, Any]:
         """What a checkpoint belongs to: the model, its graphs, their node features and how references are found."""
         return {
-            'model': plain(self.cfg.model),
+            'model': self._model,
             'graph': plain(self.cfg.graph),
             'node_encoder': {view: self.encoder_inputs[view] for view in self.node_views},
             'retriever': plain(self.cfg.retriever),
@@ -142,11 +154,26 @@ def plain(value: Any) -> Any:
     return value
 
 
+def weights_by_content(value: Any, field: str) -> Any:
+    """Put the hash of the file in the place of every ``weights`` that names one, in a part and in those it holds.
+
+    Raises:
+        WeightsError: A file is not there and cannot be had.
+    """
+    if isinstance(value, dict):
+        return {name: weights_by_content(item, f'{field}.{name}') for name, item in value.items()}
+    if isinstance(value, list):
+        return [weights_by_content(item, f'{field}[{i}]') for i, item in enumerate(value)]
+    if isinstance(value, str) and field.endswith('.weights'):
+        return sha256_file(resolve_weights(value, field))
+    return value
+
+
 def part_code(part: dict[str, Any], registry: Any) -> dict[str, str]:
     """The code versions of a part and of the parts it holds."""
     found = code_version(registry.get(part['type']))
     for name, nested in NESTED.items():
-        if name in part:
+        if part.get(name) is not None:
             for item in part[name] if isinstance(part[name], list) else [part[name]]:
                 found |= part_code(item, nested)
     return found

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.files import read_json, sha256_file, write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.config.fingerprint import changed_fields, fingerprint
-from ssmr.datasets.reference_graph import GraphGather
+from ssmr.config.parts import keywords
+from ssmr.datasets.image_batches import ImageDataset, ImageInput
+from ssmr.datasets.reference_graph import GraphGather, RowDataset
 from ssmr.engine.runner import SafeRunner, build_runner
 from ssmr.errors import ConfigError
 from ssmr.registry import MODELS
@@ -30,11 +33,13 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
         ConfigError: The node view's dimension is not the model's, or the graph wants more references than are stored.
     """
     cfg = project.cfg
+    part = plain(cfg.model)
+    known, is_open = keywords(MODELS.get(part['type']))
     dim = sum(banks[view].dim for view in project.node_views)
-    if cfg.model.in_dim != dim:
+    if 'in_dim' in known and part.get('encoder') is None and part.get('in_dim', dim) != dim:
         names = ' + '.join(project.node_views)
         raise ConfigError(
-            f"model.in_dim is {cfg.model.in_dim}, but the encoder of graph.view '{names}' gives {dim}",
+            f"model.in_dim is {part['in_dim']}, but the encoder of graph.view '{names}' gives {dim}",
             f'set model.in_dim={dim}, or choose another encoder',
         )
     k = cfg.graph.num_references
@@ -43,10 +48,10 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
             f'graph.num_references={k}, but retriever.num_references={index.num_references} are stored',
             'raise retriever.num_references',
         )
-    gather = _gather(project, banks, index, k)
+    filled = {'in_dim': dim, **part, 'num_references': k, 'data_preprocessor': _gather(project, banks, index, k)}
     with torch.random.fork_rng(devices=[]):  # the runner sets its seed only after it is given the model
         torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
-        model = MODELS.build({**plain(cfg.model), 'num_references': k, 'data_preprocessor': gather})
+        model = MODELS.build({name: v for name, v in filled.items() if name in part or name in known or is_open})
     model.head.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
     return model
 
@@ -77,6 +82,21 @@ def split_rows(project: Project, index: ReferenceIndex, split: str) -> Any:
     return index.queries[project.table.splits[index.queries] == split]
 
 
+def dataset_of(
+    project: Project, index: ReferenceIndex, model: Any, rows: np.ndarray, training: bool = False
+) -> RowDataset | ImageDataset:
+    """The dataset of rows [n] that a model takes: plain rows, or with the pictures that it reads."""
+    wanted: ImageInput | None = getattr(model, 'image_input', None)
+    if wanted is None:
+        return RowDataset(rows)
+    works = rows[:, None]
+    if wanted.references:
+        references = index.references[np.searchsorted(index.queries, rows)]
+        works = np.hstack([works, references[:, : project.cfg.graph.num_references]])
+    table, augmentation = project.table, wanted.augmentation if training else None
+    return ImageDataset(table.root, table.files, works, wanted.preprocess, augmentation)
+
+
 def metric_config(project: Project) -> dict[str, Any]:
     """The metric of all loops, with the data set's own threshold and tie rule."""
     return {'type': 'AestheticMetric', 'threshold': project.table.threshold, 'rule': project.table.rule}
@@ -84,8 +104,9 @@ def metric_config(project: Project) -> dict[str, Any]:
 
 def trained_checkpoint(project: Project) -> Path | None:
     """The checkpoint in the work folder if it was trained with exactly these inputs and is unchanged, else None."""
+    wanted = fingerprint(project.train_inputs())  # first: weights that are missing shall not be met after hours
     record = _record(project)
-    if record is None or record['fingerprint'] != fingerprint(project.train_inputs()):
+    if record is None or record['fingerprint'] != wanted:
         return None
     path = project.work_dir / Path(record['checkpoint']).name
     return path if path.is_file() and sha256_file(path) == record['sha256'] else None
@@ -105,9 +126,12 @@ def _record(project: Project) -> dict[str, Any] | None:
 def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Path:
     """Train, and return the best checkpoint by validation SRCC as ``best.pth`` in the work folder."""
     model = build_assessor(project, banks, index)
-    rows = {split: split_rows(project, index, split) for split in ('train', 'val')}
+    datasets = {
+        split: dataset_of(project, index, model, split_rows(project, index, split), training=split == 'train')
+        for split in ('train', 'val')
+    }
     inputs = project.train_inputs()
-    runner: SafeRunner = build_runner(project.cfg, model, rows, metric_config(project), inputs)
+    runner: SafeRunner = build_runner(project.cfg, model, datasets, metric_config(project), inputs)
     runner.train()
     best = project.work_dir / 'best.pth'
     temporary = best.with_suffix('.tmp')

@@ -21,6 +21,16 @@ from ssmr.errors import WeightsError
 from ssmr.registry import BACKBONES
 
 OPTION = 'encoders.semantic.weights'
+SWIN = {'embed_dims': 8, 'depths': [1, 1, 1, 1], 'num_heads': [1, 2, 2, 4]}
+#: Small backbones that normalise the output of each stage.
+STAGES: dict[str, dict[str, Any]] = {
+    'SwinTransformer': {'type': 'mmpretrain.SwinTransformer', 'arch': SWIN},
+    'SwinTransformerV2': {
+        'type': 'mmpretrain.SwinTransformerV2',
+        'arch': {**SWIN, 'extra_norm_every_n_blocks': 0},
+    },
+    'ConvNeXt': {'type': 'mmpretrain.ConvNeXt', 'arch': {'depths': [1, 1, 1, 1], 'channels': [8, 16, 24, 32]}},
+}
 
 
 def refusal(spec: str) -> str:
@@ -215,9 +225,33 @@ class TestLoading:
     def test_the_weights_of_another_efficientnet_are_refused(self, tmp_path: Path) -> None:
         for key in ('_blocks.0._se_reduce.weight', '_blocks.30._bn0.weight'):
             torch.save({key: torch.ones(1)}, tmp_path / 'a.pth')
-            module = BACKBONES.build({'type': 'EfficientNetLite0'})
-            with pytest.raises(WeightsError, match='does not fit EfficientNetLite0'):
+            module = BACKBONES.build({'type': 'EfficientNetLite'})
+            with pytest.raises(WeightsError, match='does not fit EfficientNetLite'):
                 load_weights(module, tmp_path / 'a.pth', module.convert_weights)
+
+    @pytest.mark.parametrize('kind', ['SwinTransformer', 'SwinTransformerV2', 'ConvNeXt'])
+    @pytest.mark.parametrize('stages', [(0, 1, 2, 3), (1,), (3,)])
+    def test_a_classifier_serves_backbones_that_give_earlier_stages(
+        self, tmp_path: Path, kind: str, stages: tuple[int, ...]
+    ) -> None:
+        """Their output norms are in no classifier's file: they stay what they begin as. All else must be there."""
+        classifier = BACKBONES.build({**STAGES[kind], 'out_indices': (3,)})
+        for parameter in classifier.parameters():
+            torch.nn.init.normal_(parameter)
+        torch.save({'state_dict': classifier.state_dict(prefix='backbone.')}, tmp_path / 'a.pth')
+        module = BACKBONES.build({**STAGES[kind], 'out_indices': stages})
+        load_weights(module, tmp_path / 'a.pth', None)
+        theirs = classifier.state_dict()
+        for name, tensor in module.state_dict().items():
+            fresh = torch.ones_like(tensor) if name.endswith('weight') else torch.zeros_like(tensor)
+            assert torch.equal(tensor, theirs.get(name, fresh)), name
+
+    @pytest.mark.parametrize('lost', ['norm3.weight', 'stages.0.blocks.0.norm1.weight'])
+    def test_no_other_norm_may_be_missing(self, tmp_path: Path, lost: str) -> None:
+        module = BACKBONES.build({**STAGES['SwinTransformer'], 'out_indices': (0, 1, 2, 3)})
+        torch.save({k: v for k, v in module.state_dict().items() if k != lost}, tmp_path / 'a.pth')
+        with pytest.raises(WeightsError, match=lost):
+            load_weights(module, tmp_path / 'a.pth', None)
 
     @pytest.mark.parametrize('content', [[1, 2], {'a': 1}, {'state_dict': [1]}, torch.ones(1)], ids=repr)
     def test_a_file_without_tensors_by_name_is_refused(self, tmp_path: Path, content: Any) -> None:

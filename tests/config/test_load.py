@@ -39,8 +39,6 @@ class TestFile:
             "raise RuntimeError('no')",
             "table = open('gone').read()",
             "filename = 'reserved by mmengine'",
-            "custom_imports = 'not a dict'",
-            "custom_imports = dict(imports=['gone_module'])",
         ],
     )
     def test_one_that_cannot_be_run_is_named(self, tmp_path: Path, text: str) -> None:
@@ -126,8 +124,17 @@ class TestCustomImports:
         tiny_config.write_text(
             tiny_config.read_text() + "\ncustom_imports = dict(imports=['gone_module'], allow_failed_imports=True)\n"
         )
-        with pytest.warns(UserWarning, match='gone_module'):  # mmengine says so
+        with pytest.warns(UserWarning, match='gone_module'):
             load_config(tiny_config)
+
+    @pytest.mark.parametrize('value', ['5', "['a', 5]", 'dict(a=1)'])
+    def test_what_are_no_names_is_refused(self, tiny_config: Path, value: str) -> None:
+        tiny_config.write_text(tiny_config.read_text() + f'\ncustom_imports = dict(imports={value})\n')
+        assert 'custom_imports.imports is' in fails(tiny_config)
+
+    def test_what_is_no_dict_is_refused(self, tiny_config: Path) -> None:
+        tiny_config.write_text(tiny_config.read_text() + "\ncustom_imports = 'my_parts'\n")
+        assert 'custom_imports must be a dict' in fails(tiny_config)
 
 
 class TestWeights:

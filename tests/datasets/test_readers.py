@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssmr.datasets.image_table import ImageTable
@@ -91,6 +91,62 @@ class TestGroups:
 
     def test_a_missing_column_is_named(self, tmp_path: Path) -> None:
         assert "no column 'gruop'" in refusal(tmp_path, self.TEXT, group_column='gruop')
+
+
+class TestVotes:
+    TEXT = 'image,score,split,v1,v2,v3\na,1,train,2,1,1\nb,2,val,0,0,7\nc,3,test,.1,.3,.6\n'
+    COLUMNS = ('v1', 'v2', 'v3')
+
+    def test_rows_become_shares_in_the_declared_order(self, tmp_path: Path) -> None:
+        write(tmp_path, self.TEXT)
+        table = read(tmp_path, distribution_columns=list(self.COLUMNS))
+        np.testing.assert_allclose(table.distributions, [[0.5, 0.25, 0.25], [0, 0, 1], [0.1, 0.3, 0.6]])
+        assert table.distributions.dtype == np.float64 and not table.extra
+        turned = read(tmp_path, distribution_columns=['v3', 'v2', 'v1'])
+        np.testing.assert_allclose(turned.distributions, table.distributions[:, ::-1])
+
+    def test_undeclared_they_are_columns_like_others(self, tmp_path: Path) -> None:
+        table = read(write(tmp_path, self.TEXT))
+        assert table.distributions is None and table.extra['v1'].tolist() == [2, 0, 0.1]
+
+    @settings(max_examples=20)
+    @given(st.lists(st.lists(st.integers(0, 10**6), min_size=3, max_size=3).filter(any), min_size=3, max_size=20))
+    def test_shares_sum_to_one(self, tmp_path_factory: pytest.TempPathFactory, counts: list[list[int]]) -> None:
+        splits = ['train', 'val', 'test'] * len(counts)
+        rows = [f'{i},5,{splits[i]},{",".join(map(str, row))}' for i, row in enumerate(counts)]
+        root = write(tmp_path_factory.mktemp('works'), '\n'.join(['image,score,split,v1,v2,v3', *rows]))
+        expected = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+        np.testing.assert_allclose(read(root, distribution_columns=self.COLUMNS).distributions, expected)
+
+    @pytest.mark.parametrize(
+        ('votes', 'what'),
+        [
+            ('1,-2,3', "v2 is '-2'"),
+            ('1,,3', 'v2 is nan'),
+            ('1,2,nan', 'v3 is nan'),
+            ('inf,2,3', "v1 is 'inf'"),
+            ('many,2,3', "v1 is 'many'"),
+            ('0,0.0,0', "votes is '0 in every column'"),
+        ],
+    )
+    def test_a_bad_row_is_named_with_its_line_and_value(self, tmp_path: Path, votes: str, what: str) -> None:
+        message = refusal(tmp_path, f'{self.TEXT}\nd,3,train,{votes}\n', distribution_columns=self.COLUMNS)
+        assert f'{tmp_path / "labels.csv"} line 6: {what} (1 such rows)' in message
+
+    def test_a_missing_column_is_named(self, tmp_path: Path) -> None:
+        assert "no column 'v4'" in refusal(tmp_path, self.TEXT, distribution_columns=['v1', 'v4'])
+
+    @pytest.mark.parametrize('columns', ['v1', ['v1'], [], ['v1', 'v2', 'v1'], ['v1', 'score'], ['split', 'v1'], 5])
+    def test_columns_that_cannot_be_meant_are_refused(self, tmp_path: Path, columns: Any) -> None:
+        message = refusal(tmp_path, self.TEXT, distribution_columns=columns)
+        assert f'table.distribution_columns is {columns!r}' in message
+
+    def test_they_belong_to_the_labels(self, tmp_path: Path) -> None:
+        one = read(write(tmp_path, self.TEXT), distribution_columns=self.COLUMNS)
+        same = read(write(tmp_path, self.TEXT.replace('2,1,1', '4,2,2')), distribution_columns=self.COLUMNS)
+        other = read(write(tmp_path, self.TEXT.replace('2,1,1', '1,2,1')), distribution_columns=self.COLUMNS)
+        assert one.scores_identity() == same.scores_identity() != other.scores_identity()
+        assert one.scores_identity() != read(tmp_path).scores_identity()
 
 
 class TestSplits:

@@ -3,7 +3,7 @@
 import pytest
 
 from ssmr.errors import DataError
-from ssmr.evaluation.csv_columns import read_columns, read_scores
+from ssmr.evaluation.csv_columns import join, read_columns, read_scores, read_texts
 
 
 @pytest.fixture
@@ -68,3 +68,21 @@ def test_a_missing_file_is_refused(tmp_path):
 
 def test_columns_come_in_the_order_asked_for(csv_file):
     assert read_columns(csv_file('a,image,b\n1,x,2\n3,y,4\n'), ['b', 'a']) == (['x', 'y'], [[2, 4], [1, 3]])
+
+
+def test_text_is_read_without_the_spaces_around_it_and_may_be_empty(csv_file):
+    path = csv_file('image,style\na,"Pop, Op"\nb, Naive \nc,\n')
+    assert read_texts(path, 'style') == {'a': 'Pop, Op', 'b': 'Naive', 'c': ''}
+    with pytest.raises(DataError, match="no column styl; .* did you mean 'style'"):
+        read_texts(path, 'styl')
+
+
+def test_a_column_of_scores_can_have_another_name(csv_file):
+    assert read_scores(csv_file('image,score,liking\na,1,7\n'), 'liking') == {'a': 7}
+
+
+def test_a_join_follows_the_images_and_names_what_is_missing(csv_file):
+    path = csv_file('')
+    assert join(['b', 'a'], {'a': 1, 'b': 2, 'c': 3}, path) == [2, 1]
+    with pytest.raises(DataError, match=r'labels\.csv: 2 of 3 images are missing, first x, y'):
+        join(['x', 'a', 'y'], {'a': 1}, path)

@@ -14,7 +14,7 @@ from ssmr.evaluation.bootstrap import bootstrap_intervals
 from ssmr.evaluation.metrics import METRICS, evaluate_scores
 
 TOOLS = Path(__file__).parents[2] / 'tools'
-HEAVY = ('torch', 'pandas', 'scipy', 'sklearn', 'mmengine', 'mmpretrain', 'rich')
+HEAVY = ('torch', 'pandas', 'scipy', 'sklearn', 'mmengine', 'mmpretrain', 'rich', 'matplotlib')
 
 
 def tool(name, *arguments):
@@ -37,7 +37,7 @@ def references(tables, *arguments, lists='lists.txt'):
     return tool('evaluate_references', *files, *arguments)
 
 
-@pytest.mark.parametrize('name', ['evaluate_predictions', 'evaluate_references'])
+@pytest.mark.parametrize('name', ['compare_predictions', 'evaluate_predictions', 'evaluate_references'])
 def test_help_loads_nothing_heavy(name):
     code = (
         'import json, runpy, sys\n'

@@ -56,6 +56,7 @@ def test_errors_and_accuracies_are_those_of_scikit_learn(pair, rule):
     assert found['mse'] == pytest.approx(sklearn.metrics.mean_squared_error(scores, predictions))
     assert found['rmse'] == pytest.approx(math.sqrt(sklearn.metrics.mean_squared_error(scores, predictions)))
     assert found['mae'] == pytest.approx(sklearn.metrics.mean_absolute_error(scores, predictions))
+    assert found['bias'] == pytest.approx(np.mean(predictions) - np.mean(scores))
     assert found['r2'] == pytest.approx(sklearn.metrics.r2_score(scores, predictions))
     assert found['sd_ratio'] == pytest.approx(np.std(predictions, ddof=1) / np.std(scores, ddof=1))
     actual, predicted = ([x > 5 or (rule == '>=' and x == 5) for x in side] for side in pair)

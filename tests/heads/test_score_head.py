@@ -47,8 +47,21 @@ def test_output_is_a_linear_map_of_the_rectified_readout() -> None:
     torch.testing.assert_close(head(x, torch.zeros(5, 2)), x.clamp(min=0) @ head.linear.weight[0] + head.linear.bias)
 
 
-def test_equal_training_scores_and_unknown_losses_are_refused() -> None:
+def test_the_legacy_sigmoid_changes_scores_but_neither_ranks_nor_the_loss() -> None:
+    plain, legacy = ScoreHead(2), ScoreHead(2, sigmoid=True)
+    for head in (plain, legacy):
+        head.fit_targets(torch.tensor([2.0, 10.0]))
+    output, scores = torch.tensor([-1.0, 0.0, 0.4, 3.0]), torch.tensor([2.0, 3.0, 5.0, 8.0])
+    torch.testing.assert_close(legacy.predict(output), 2 + 8 / (1 + torch.exp(-output)))
+    assert torch.equal(legacy.predict(output).argsort(), plain.predict(output).argsort())
+    assert torch.equal(legacy.loss(output, scores)['loss'], plain.loss(output, scores)['loss'])
+
+
+def test_a_sigmoid_of_unbounded_targets_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"head\.sigmoid=True with targets='boxcox'"):
+        ScoreHead(2, targets='boxcox', sigmoid=True)
+
+
+def test_equal_training_scores_are_refused() -> None:
     with pytest.raises(ConfigError, match='scores must differ'):
         ScoreHead(2).fit_targets(torch.tensor([3.0, 3.0]))
-    with pytest.raises(ConfigError, match=r"head\.loss is 'l3'"):
-        ScoreHead(2, loss='l3')

@@ -1,0 +1,16 @@
+# No references from within 50 ids: neighbouring uploads are often one series.
+#
+#   python tools/train.py configs/ablations/min_id_gap.py --cfg-options table.root=data/baid
+#   python tools/test.py  configs/ablations/min_id_gap.py work_dirs/min_id_gap/best.pth --cfg-options table.root=data/baid
+#
+# Needs: what configs/ssmr_swin_baid.py needs.
+# Expect: what configs/ssmr_swin_baid.py does; its scores on BAID are not verified.
+_base_ = ['../ssmr_swin_baid.py']
+
+retriever = dict(
+    _delete_=True,
+    type='MinIdGap',
+    gap=50,
+    retriever=dict(type='FusionRetriever', weights=[0.5, 0.5], parts=[dict(type='CosineRetriever', view='semantic'), dict(type='GramRetriever', view='style')]),
+    num_references=50,
+)

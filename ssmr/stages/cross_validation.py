@@ -1,0 +1,147 @@
+"""Repeated cross-validation of several variants ("arms") of a config, for data sets too small for one split.
+
+In every fold references come from the fold's own training part, the epoch is selected on a part of what is not tested,
+and the tested works are predicted once; a repeat so predicts every work once. Predictions are kept as they are made: a
+run that is interrupted goes on, and an arm that is added later costs only itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+
+from ssmr.artifacts.files import read_json, write_json
+from ssmr.config.fingerprint import fingerprint
+from ssmr.config.load import import_custom
+from ssmr.config.schema import validate
+from ssmr.errors import ConfigError
+from ssmr.evaluation.baselines import constant_baseline, knn_baselines
+from ssmr.evaluation.folds import Fold
+from ssmr.evaluation.frozen_models import ridge_on_all, svr_on_all
+from ssmr.stages import pipeline
+from ssmr.stages.evaluate import predict
+from ssmr.stages.progress import progress
+from ssmr.stages.project import Project
+from ssmr.stages.train import split_rows, train
+
+#: What an arm may be instead of a trained model, as its option ``baseline``.
+BASELINES = ('constant', 'knn', 'ridge', 'svr')
+Task = tuple[dict[str, Any], str, Fold]
+
+
+def arm_configs(cfg: Config) -> dict[str, Config]:
+    """The config of every arm: the study's config with the arm's options, checked.
+
+    Args:
+        cfg: A checked config; its ``arms`` are name -> dotted options. The option ``baseline`` makes an arm one of
+            :data:`BASELINES`; ``knn`` then averages ``graph.num_references`` labels.
+
+    Raises:
+        ConfigError: An option is wrong; names the arm.
+    """
+    found = {}
+    for name, options in (cfg.get('arms') or {'ssmr': {}}).items():
+        changed = Config({k: v for k, v in cfg.to_dict().items() if k != 'arms'})
+        baseline = options.get('baseline')
+        try:
+            changed.merge_from_dict({k: copy.deepcopy(v) for k, v in options.items() if k != 'baseline'})
+            validate(changed)
+        except (ConfigError, TypeError, KeyError) as error:
+            raise ConfigError(f'arms.{name}: {error}', 'correct the options of this arm') from error
+        if baseline is not None and baseline not in BASELINES:
+            raise ConfigError(f'arms.{name}.baseline is {baseline!r}', f'use one of {", ".join(BASELINES)}')
+        changed['arms'] = {name: {'baseline': baseline}}
+        found[name] = changed
+    return found
+
+
+def cross_validate(cfg: Config, folds: list[Fold], jobs: int = 1) -> dict[str, np.ndarray]:
+    """Predict every work in every repeat with every arm.
+
+    Args:
+        cfg: A checked config, with ``arms`` or without.
+        folds: From :func:`ssmr.evaluation.folds.make_folds`.
+        jobs: Processes; each computes with one thread where there are several.
+
+    Returns:
+        arm -> [repeats, N] predictions; NaN for works whose image could not be read.
+    """
+    arms = arm_configs(cfg)
+    for arm in arms.values():
+        pipeline.features(Project(arm))  # once, with all cores, before the processes share them
+    tasks = [(arm.to_dict(), name, fold) for name, arm in arms.items() for fold in folds]
+    shape = (1 + max(f.repeat for f in folds), len(folds[0].splits))
+    found = {name: np.full(shape, np.nan) for name in arms}
+    with progress('cross-validation', len(tasks)) as advance:
+        for name, repeat, rows, predictions in _results(tasks, jobs):
+            found[name][repeat, rows] = predictions
+            advance(1)
+    return found
+
+
+def _results(tasks: list[Task], jobs: int) -> Iterable[tuple[str, int, list[int], list[float]]]:
+    if jobs == 1:
+        yield from map(_task, tasks)
+        return
+    # Fresh processes: a forked one inherits torch's threads. Each ends after some runs, with the log files that
+    # mmengine leaves open.
+    with multiprocessing.get_context('spawn').Pool(jobs, _one_thread, maxtasksperchild=100) as pool:
+        yield from pool.imap_unordered(_task, tasks)
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _task(task: Task) -> tuple[str, int, list[int], list[float]]:
+    """One arm in one fold: from the record of an earlier run, or anew."""
+    settings, name, fold = task
+    cfg = Config(settings)
+    baseline = cfg.pop('arms')[name]['baseline']
+    import_custom(cfg)
+    cfg.work_dir = str(Path(cfg.work_dir) / 'folds' / name / f'repeat{fold.repeat}_fold{fold.number}')
+    cfg.randomness = {**cfg.get('randomness', {}), 'seed': fold.repeat}
+    project = Project(cfg).with_splits(fold.splits)
+    inputs = fingerprint({'baseline': baseline, **project.train_inputs()})
+    record = Path(f'{cfg.work_dir}.json')
+    known = read_json(record) if record.is_file() else {}
+    if known.get('fingerprint') != inputs:
+        banks, index = pipeline.references(project)
+        rows = split_rows(project, index, 'test')
+        made = _baseline(project, banks, index, rows, baseline) if baseline else _model(project, banks, index, rows)
+        known = {'fingerprint': inputs, 'rows': rows.tolist(), 'predictions': made.tolist()}
+        write_json(record, known)
+        shutil.rmtree(cfg.work_dir, ignore_errors=True)  # hundreds of checkpoints that nobody asked for
+    return name, fold.repeat, known['rows'], known['predictions']
+
+
+def _model(project: Project, banks: Any, index: Any, rows: np.ndarray) -> np.ndarray:
+    cfg = project.cfg
+    hooks = dict(cfg.get('default_hooks', {}))
+    hooks['checkpoint'] = {**hooks.get('checkpoint', {}), 'type': 'CheckpointHook', 'save_optimizer': False}
+    hooks['checkpoint']['max_keep_ckpts'] = 1
+    cfg.default_hooks, cfg.log_level = hooks, 'WARNING'
+    return predict(project, banks, index, train(project, banks, index), rows)
+
+
+def _baseline(project: Project, banks: Mapping[str, Any], index: Any, rows: np.ndarray, name: str) -> np.ndarray:
+    scores = project.table.scores
+    known = np.concatenate([split_rows(project, index, s) for s in ('train', 'val')])
+    if name == 'constant':
+        return constant_baseline(scores[known], len(rows))
+    if name == 'knn':
+        k = project.cfg.graph.num_references
+        labels = scores[index.references[np.searchsorted(index.queries, rows)]]
+        return knn_baselines(labels, [k])[f'knn_{k}']
+    features = np.concatenate([banks[view].features for view in project.node_views], axis=1)
+    fit = {'ridge': ridge_on_all, 'svr': svr_on_all}[name]
+    return fit(features[known], scores[known], features[rows])
