@@ -9,7 +9,6 @@ import pandas as pd
 
 from ssmr.datasets.image_table import ImageTable, image_files
 from ssmr.datasets.readers import read_labels
-from ssmr.errors import DataError
 from ssmr.registry import DATASETS
 
 
@@ -55,17 +54,3 @@ def read_gallery(
         threshold=np.nan,
         extra={str(c): frame[c].to_numpy() for c in frame if c not in (image_column, group_column)},
     )
-
-
-def require_scores(table: ImageTable) -> None:
-    """Refuse a table without scores.
-
-    Raises:
-        DataError: The table is a gallery.
-    """
-    if np.isnan(table.scores).all():
-        raise DataError(
-            f'the works of {table.name} have no scores: there is nothing to learn or to be measured against',
-            'train and test on a table with scores (CsvTable, BAID…); a gallery is for searching: '
-            'tools/evaluate_style_retrieval.py',
-        )

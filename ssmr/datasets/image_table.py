@@ -97,8 +97,25 @@ class ImageTable:
         """A fingerprint of who may refer to whom: ids, splits and duplicate groups."""
         return fingerprint({'ids': self.ids, 'splits': self.splits.tolist(), 'groups': self.groups.tolist()})
 
+    def require_scores(self) -> None:
+        """Refuse works that nobody has rated; whatever learns or measures asks for the scores' identity first.
+
+        Raises:
+            DataError: The table is a gallery (:func:`ssmr.datasets.gallery.read_gallery`).
+        """
+        if np.isnan(self.scores).all():
+            raise DataError(
+                f'the works of {self.name} have no scores: there is nothing to learn or to be measured against',
+                'use a table with scores (CsvTable, BAID…); a gallery is for tools/evaluate_style_retrieval.py',
+            )
+
     def scores_identity(self) -> str:
-        """A fingerprint of the labels, their scale and, where there are any, the shares of the votes."""
+        """A fingerprint of the labels, their scale and, where there are any, the shares of the votes.
+
+        Raises:
+            DataError: See :meth:`require_scores`.
+        """
+        self.require_scores()
         votes = {} if self.distributions is None else {'distributions': self.distributions.tolist()}
         return fingerprint({'ids': self.ids, 'scores': self.scores.tolist(), 'scale': self.scale, **votes})
 

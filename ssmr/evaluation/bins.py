@@ -12,7 +12,7 @@ from ssmr.evaluation.metrics import finite_vector
 def quantile_bins(values: npt.ArrayLike, n_bins: int, name: str = 'values') -> list[npt.NDArray[np.int64]]:
     """Positions of the images in each quantile bin, lowest first.
 
-    Edges are linearly interpolated quantiles, and a value on an edge belongs to the bin below it, as in ``pandas.qcut``.
+    Edges are interpolated quantiles, and a value on an edge belongs to the bin below it, as in ``pandas.qcut``.
     Equal values share a bin, so that ties make bins unequal and may leave fewer of them.
 
     Args:

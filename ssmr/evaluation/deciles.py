@@ -12,8 +12,8 @@ from ssmr.evaluation.metrics import make_pair
 from ssmr.evaluation.report import markdown, number
 
 NOTE = (
-    'bias: mean prediction less mean label. Bins are made by the label, so any imperfect model overrates the low end '
-    'and underrates the high end; compare models, not a model with 0.'
+    'bias: mean prediction less mean label. Bins are made by the label, so the bias of any imperfect model falls from '
+    'the low to the high end; compare models, not a model with 0.'
 )
 
 

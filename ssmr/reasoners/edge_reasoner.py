@@ -16,8 +16,8 @@ class EdgeReasoner(ProjectedReasoner):
     """Projects every node and runs layers over a graph whose edges come from the retrieval.
 
     A layer takes nodes [B, N, D] with an adjacency [B, N, N], or packed nodes [M, D] with an
-    :class:`ssmr.reasoners.message_passing.EdgeList`; both give the same numbers. Dense matrices are the faster ones for
-    the few nodes of a usual graph; edge lists save time and memory where graphs are large and thin or differ in size.
+    :class:`ssmr.reasoners.message_passing.EdgeList`; both give the same numbers. Dense matrices suit the few nodes of a
+    usual graph; edge lists save time and memory where graphs are large and thin or differ in size.
 
     Args:
         in_dim: D of the node view.

@@ -112,5 +112,5 @@ def _refusal(factory: str, what: str, fix: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, AssertionError) as error:
-        said = str(error).split('Error: ')[-1].split('failed: ')[-1].strip() or type(error).__name__
+        said = re.split(r'Error: |failed: |\.\w+:\d+: ', str(error))[-1].strip() or type(error).__name__
         raise ConfigError(f'retriever.index is {factory!r}, which faiss refuses for {what}: {said}', fix) from None

@@ -14,7 +14,6 @@ import torch
 
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.reference_index import ReferenceIndex
-from ssmr.datasets.gallery import require_scores
 from ssmr.errors import ConfigError
 from ssmr.registry import RETRIEVERS
 from ssmr.retrievers.base import Retriever, build_index
@@ -48,7 +47,9 @@ def evaluate_style_retrieval(
         artist_column: Who made the work; where it is empty, nobody else is taken for its artist.
         k: Number of references a query.
         fuse: Names like 'semantic+gram': the mean of these views' cosines.
-        near: Pairs above this cosine in the view ``semantic`` are listed as near duplicates.
+        near: Pairs above this cosine in the view ``semantic`` are listed as near duplicates. With EfficientNet-Lite0,
+            40 paintings saved again as JPEG (quality 75) have .94 to .99 with themselves, cut by 5 % a side .83 to .95,
+            and no two of 572 different paintings have more than .83.
         semantic: The view to look for near duplicates in.
 
     Raises:
@@ -133,7 +134,7 @@ def _precision(
     artists: np.ndarray | None,
 ) -> RetrieverPrecision:
     if retriever.reads_labels:
-        require_scores(project.table)
+        project.table.require_scores()
     table, vectors = project.table, {view: bank.features for view, bank in banks.items()}
 
     def find(groups: np.ndarray) -> ReferenceIndex:

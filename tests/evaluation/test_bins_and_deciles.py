@@ -64,4 +64,4 @@ def test_the_table_has_a_row_for_each_bin_and_says_what_bias_means():
         ['1 to 2', '2', '1.5000', '2.0000', '0.5000', '0.5000'],
         ['3 to 4', '2', '3.5000', '3.0000', '-0.5000', '0.5000'],
     ]
-    assert 'any imperfect model overrates the low end' in text
+    assert 'the bias of any imperfect model falls' in text

@@ -73,7 +73,7 @@ def test_columns_come_in_the_order_asked_for(csv_file):
 def test_text_is_read_without_the_spaces_around_it_and_may_be_empty(csv_file):
     path = csv_file('image,style\na,"Pop, Op"\nb, Naive \nc,\n')
     assert read_texts(path, 'style') == {'a': 'Pop, Op', 'b': 'Naive', 'c': ''}
-    with pytest.raises(DataError, match="no column styl; .* did you mean 'style'"):
+    with pytest.raises(DataError, match=r"no column styl; .* did you mean 'style'"):
         read_texts(path, 'styl')
 
 

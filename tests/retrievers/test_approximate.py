@@ -28,8 +28,8 @@ def many() -> dict:
 
 
 @pytest.mark.parametrize(('string', 'least'), [
-    ('Flat', 0.99), ('IVF16,Flat', 0.8), ('HNSW16', 0.95), ('IVF8,PQ4', 0.2), ('PCA8,IVF8,Flat', 0.3), ('HNSW16,SQ8', 0.9),
-    ('IVF8,PQ8,RFlat', 0.4),
+    ('Flat', 0.99), ('IVF16,Flat', 0.8), ('HNSW16', 0.95), ('IVF8,PQ4', 0.2), ('PCA8,IVF8,Flat', 0.3),
+    ('HNSW16,SQ8', 0.9), ('IVF8,PQ8,RFlat', 0.4),
 ])  # fmt: skip
 def test_what_is_found_is_exact_and_the_recall_is_measured(many: dict, string: str, least: float, capsys) -> None:
     retriever = make('FaissRetriever', 10, retriever=COSINE, index=string, nprobe=8, recall_queries=10_000)
@@ -96,6 +96,18 @@ def test_the_same_inputs_give_the_same_index_and_threads_are_given_back(faiss, m
         assert faiss.omp_get_max_threads() == 4
     finally:
         faiss.omp_set_num_threads(before)
+
+
+@pytest.mark.parametrize(('string', 'plain'), [
+    ('PQ8', 'PQ8np'), ('IVF256,PQ64', 'IVF256,PQ64np'), ('IVF8,PQ2x6,RFlat', 'IVF8,PQ2x6np,RFlat'), ('PQ8np', 'PQ8np'),
+    ('OPQ4,IVF8,PQ2', 'OPQ4,IVF8,PQ2np'), ('IVF8,PQ8x4fs', 'IVF8,PQ8x4fs'), ('HNSW8_PQ2', 'HNSW8_PQ2np'), ('Flat',) * 2,
+])  # fmt: skip
+def test_pq_is_trained_without_what_nobody_uses(faiss, string: str, plain: str) -> None:
+    from ssmr.retrievers.faiss_index import without_polysemous_training
+
+    assert without_polysemous_training(string) == plain
+    works = np.random.default_rng(0).normal(size=(300, 512)).astype(np.float32)
+    faiss.index_factory(works.shape[1], plain, faiss.METRIC_INNER_PRODUCT)  # it knows the string
 
 
 @pytest.mark.parametrize(('string', 'said', 'fix'), [

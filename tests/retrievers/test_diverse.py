@@ -58,7 +58,7 @@ def test_a_trade_off_of_one_is_the_retriever_alone() -> None:
 def test_copies_of_a_reference_make_room_for_others() -> None:
     works = all_readable(make_works(50, 3, duplicates=10))
     plain = index_of(works, 'CosineRetriever', 6)
-    diverse = index_of(works, 'DiverseRetriever', 6, retriever=COSINE, trade_off=0.5)
+    diverse = index_of(works, 'DiverseRetriever', 6, retriever=COSINE, trade_off=0.3)
     copies = {0, *range(40, 50)}
     assert len(copies & set(plain.references[0].tolist())) == 6
     assert len(copies & set(diverse.references[0].tolist())) == 1

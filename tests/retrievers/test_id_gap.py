@@ -56,7 +56,7 @@ def test_an_id_without_a_number_is_named_if_it_is_used() -> None:
     ids = list(works['ids'])
     ids[11], ids[20] = 'portrait.jpg', 'b.jpg'
     works['ids'] = tuple(ids)
-    with pytest.raises(DataError, match="'portrait.jpg' has no number"):
+    with pytest.raises(DataError, match=r"'portrait\.jpg' has no number"):
         index_of(works, 'MinIdGap', retriever=COSINE, gap=1)
     works['readable'][[11, 20]] = False
     index_of(works, 'MinIdGap', retriever=COSINE, gap=1)
