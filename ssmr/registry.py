@@ -52,9 +52,7 @@ class PartRegistry(Registry):
                 for info in pkgutil.iter_modules(getattr(module, '__path__', []), f'{name}.'):
                     import_module(info.name)
 
-    def _register_module(
-        self, module: type, module_name: str | list[str] | None = None, force: bool = False
-    ) -> None:
+    def _register_module(self, module: type, module_name: str | list[str] | None = None, force: bool = False) -> None:
         """Register a class (see mmengine), naming both sides if the name is taken; a reloaded class replaces itself.
 
         Raises:

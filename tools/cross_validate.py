@@ -10,7 +10,7 @@ def main() -> None:
     """Cross-validate."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('--folds', type=int, default=5, help='parts a repeat (default: 5)')
+    parser.add_argument('--folds', type=int, default=5, help="parts a repeat (default: 5; 0: the data set's own split)")
     parser.add_argument('--repeats', type=int, default=5, help='divisions, and seeds (default: 5)')
     parser.add_argument('--strata', type=int, default=10, help='quantile bins of the labels (default: 10)')
     parser.add_argument('--inner', type=int, default=8, help='one part of so many selects the epoch (default: 8)')
@@ -29,7 +29,7 @@ def main() -> None:
     if args.plot:
         from ssmr.visualization.forest import forest_plot
 
-        forest_plot(result.srcc, args.plot, f'{args.repeats} x {args.folds}-fold cross-validation', 'SRCC', None)
+        forest_plot(result.srcc, args.plot, cfg.work_dir, 'SRCC', None)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssmr.assessors.base import Assessor
 from ssmr.assessors.fine_tuning import hold_statistics, trainable_encoder
-from ssmr.assessors.reference_scores import REFERENCE_SCORES, ScoreEmbedding, label_mean
+from ssmr.assessors.reference_scores import REFERENCE_SCORES, LabelOffset, ScoreEmbedding
 from ssmr.datasets.augmentation import build_augmentation
 from ssmr.datasets.image_batches import ImageInput
 from ssmr.datasets.reference_graph import ReferenceGraph
@@ -36,7 +36,7 @@ class MultiReferenceAssessor(Assessor):
         data_preprocessor: Gathers the graphs (:class:`ssmr.datasets.reference_graph.GraphGather`).
         reference_scores: What the graph is told of the references' labels. 'none', as published; 'embed': each
             reference's node also carries its label, and the query carries a learned vector in its place, never its own
-            label; 'residual': so too, and the head predicts the difference from the references' mean label.
+            label; 'residual': so too, and the head predicts the difference from what the references' mean label says.
         encoder: A part of BACKBONES that gives one vector an image, as in ``encoders``, to be trained with the rest.
         augmentation: With ``encoder``: keywords of :class:`ssmr.datasets.augmentation.Augmentation`, drawn for each
             picture of a training graph; None shows the works as they are.
@@ -68,7 +68,7 @@ class MultiReferenceAssessor(Assessor):
             )
         self.reasoner: Reasoner = REASONERS.build({**reasoner, 'in_dim': in_dim, 'num_references': num_references})
         self.head: Head = HEADS.build({**head, 'in_dim': self.reasoner.out_dim})
-        self.residual = reference_scores == 'residual'
+        self.offset = LabelOffset() if reference_scores == 'residual' else None
         self._check(head['type'])
         self.score_embedding = None if reference_scores == 'none' else ScoreEmbedding(in_dim)
         self.norm_eval, self.encoder = norm_eval, None if encoder is None else trainable_encoder(encoder, in_dim)
@@ -85,7 +85,7 @@ class MultiReferenceAssessor(Assessor):
                 f'model.head {head} takes {wants or "one vector a graph"}, model.reasoner.readout is {has!r}',
                 f'set model.reasoner.readout={wants or "flatten, query, mean or attention"}',
             )
-        if self.residual and not self.head.takes_offset:
+        if self.offset is not None and not self.head.takes_offset:
             raise ConfigError(
                 f"model.reference_scores is 'residual', but {head} does not predict a number that can be added to",
                 "use 'none' or 'embed', or a ScoreHead",
@@ -117,4 +117,4 @@ class MultiReferenceAssessor(Assessor):
         if self.score_embedding is not None:
             nodes = nodes + self.score_embedding(labels)
         output: Tensor = self.head(self.reasoner(nodes, graph.similarities, graph.mask), labels, mask)
-        return output + label_mean(labels, mask, mean) if self.residual else output
+        return output if self.offset is None else output + self.offset(labels, mask, mean)

@@ -26,18 +26,31 @@ class ScoreEmbedding(nn.Module):
         return torch.cat([self.query.expand(len(references), 1, -1), added], dim=1)
 
 
-def label_mean(references: Tensor, mask: Tensor | None, fallback: Tensor) -> Tensor:
-    """The mean label of the references of each graph.
+class LabelOffset(nn.Module):
+    """What the labels of the references say by themselves: mean + trust (their mean - mean).
 
-    Args:
-        references: [B, K] labels.
-        mask: [B, K] bool, False where a graph has no such reference; None where all have all.
-        fallback: [] what stands for the mean of a graph without references.
-
-    Returns:
-        [B].
+    The mean of few labels is noisy: believed wholly it can be a worse start than a constant for a network that sees the
+    work itself. How far it is believed is learned; one half to begin with.
     """
-    if mask is None:
-        return references.mean(dim=1)
-    count = mask.sum(dim=1)
-    return torch.where(count > 0, (references * mask).sum(dim=1) / count.clamp(min=1), fallback)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, references: Tensor, mask: Tensor | None, mean: Tensor) -> Tensor:
+        """Compute the offset of each graph.
+
+        Args:
+            references: [B, K] labels on the target scale.
+            mask: [B, K] bool, False where a graph has no such reference; None where all have all.
+            mean: [] of the training labels on the target scale; all that is said of a graph without references.
+
+        Returns:
+            [B].
+        """
+        if mask is None:
+            label_mean = references.mean(dim=1)
+        else:
+            count = mask.sum(dim=1)
+            label_mean = torch.where(count > 0, (references * mask).sum(dim=1) / count.clamp(min=1), mean)
+        return mean + self.trust * (label_mean - mean)

@@ -50,7 +50,7 @@ class EfficientNetLite(EfficientNet):
         ConfigError: An unknown arch or stage.
     """
 
-    arch_settings = {arch: (1.0, 1.0, None) for arch in ARCHS}  # noqa: RUF012  (lite_layers has scaled them already)
+    arch_settings = dict.fromkeys(ARCHS, (1.0, 1.0, None))  # lite_layers has scaled them already
 
     def __init__(self, arch: str = 'lite0', out_indices: Sequence[int] = (6,)) -> None:
         if arch not in ARCHS:

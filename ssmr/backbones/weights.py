@@ -88,9 +88,8 @@ def load_weights(
 ) -> None:
     """Load a file into a backbone; every parameter must be found and every tensor used, but for a classifier's head.
 
-    A backbone of stages that gives earlier ones too (``out_indices`` of Swin, SwinV2, ConvNeXt) normalises their outputs;
-    no classifier holds weights for that, so it stays the plain normalisation, without scale and shift, that it begins as.
-    Likewise the last stage's goes unused where its output is not asked for.
+    Swin, SwinV2 and ConvNeXt normalise the output of every stage in ``out_indices``. A classifier has weights for the
+    last stage's alone; the others stay what they begin as, plain normalisation without scale and shift.
 
     Args:
         module: The backbone.

@@ -74,6 +74,17 @@ def make_folds(
     return found
 
 
+def own_split(splits: npt.NDArray[np.str_], repeats: int = 1) -> list[Fold]:
+    """The data set's own division [N], as one fold that is repeated: only seeds differ.
+
+    Raises:
+        ConfigError: ``repeats`` is not positive.
+    """
+    if repeats < 1:
+        raise ConfigError(f'repeats={repeats}', 'give one or more')
+    return [Fold(repeat, 0, splits) for repeat in range(repeats)]
+
+
 def _strata(scores: npt.NDArray[np.floating], strata: int, parts: int, what: str) -> npt.NDArray[np.intp]:
     """[n] the stratum of each label; equal labels share one."""
     edges = np.unique(np.quantile(scores, np.linspace(0, 1, strata + 1)[1:-1]))

@@ -13,8 +13,11 @@ from torch import Tensor
 from ssmr.errors import ConfigError
 from ssmr.registry import RETRIEVERS
 from ssmr.retrievers.nested import NestedRetriever, build, candidate_count, is_number, with_embedding
-from ssmr.retrievers.ranking import GATHERED
+from ssmr.retrievers.ranking import rows_at_once
 from ssmr.retrievers.search import Search
+
+#: Queries whose references are chosen at once.
+BLOCK = 256
 
 
 @RETRIEVERS.register_module()
@@ -59,15 +62,19 @@ class DiverseRetriever(NestedRetriever):
         left, right = (torch.as_tensor(side, device=search.device) for side in sides)
         values = np.empty((len(positions), k), dtype=np.float32)
         chosen = np.empty((len(positions), k), dtype=np.int64)
-        step = max(1, GATHERED // (number * (right.shape[1] + number)))
-        for start in range(0, len(positions), step):
-            rows = slice(start, start + step)
+        for start in range(0, len(positions), BLOCK):
+            rows = slice(start, start + BLOCK)
             works = torch.as_tensor(positions[rows], device=search.device)
-            similar = torch.bmm(left[works].double(), right[works].double().mT).float()  # [B, C, C]
             nearness = torch.as_tensor(relevance[rows], device=search.device)
-            best, places = _choose(nearness, similar, k, self.trade_off)
+            best, places = _choose(nearness, _similarities(left, right, works), k, self.trade_off)
             values[rows], chosen[rows] = best.cpu().numpy(), places.cpu().numpy()
         return np.take_along_axis(positions, chosen, axis=1), values
+
+
+def _similarities(left: Tensor, right: Tensor, works: Tensor) -> Tensor:
+    """[B, C, C] float32: of all pairs among works [B, C], computed in float64 so that copies are exactly alike."""
+    parts = works.split(rows_at_once(works.shape[1] * right.shape[1], right.device.type))
+    return torch.cat([torch.bmm(left[part].double(), right[part].double().mT).float() for part in parts])
 
 
 def _choose(relevance: Tensor, similar: Tensor, k: int, trade_off: float) -> tuple[Tensor, Tensor]:

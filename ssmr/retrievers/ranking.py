@@ -7,8 +7,13 @@ import torch
 
 from ssmr.retrievers.exact_search import exact_search
 
-#: Numbers that are gathered at once.
-GATHERED = 2**24
+#: Numbers that are gathered at once: what stays in a processor's cache (three times faster), or fills a GPU.
+GATHERED = {'cpu': 2**20, 'cuda': 2**26}
+
+
+def rows_at_once(numbers: int, device: str) -> int:
+    """How many rows of so many numbers each to gather at once, 1 or more."""
+    return max(1, GATHERED[torch.device(device).type] // max(1, numbers))
 
 
 def inner_products(queries: np.ndarray, pool: np.ndarray, positions: np.ndarray, device: str = 'cpu') -> np.ndarray:
@@ -25,7 +30,7 @@ def inner_products(queries: np.ndarray, pool: np.ndarray, positions: np.ndarray,
     """
     result = np.empty(positions.shape, dtype=np.float64)
     vectors = torch.as_tensor(pool, device=device)
-    step = max(1, GATHERED // max(1, positions.shape[1] * pool.shape[1]))
+    step = rows_at_once(positions.shape[1] * pool.shape[1], device)
     for start in range(0, len(queries), step):
         rows = slice(start, start + step)
         block = torch.as_tensor(queries[rows], device=device).double()

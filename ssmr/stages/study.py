@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from ssmr.artifacts.files import write_json
 from ssmr.errors import ConfigError, DataError
-from ssmr.evaluation.folds import make_folds
+from ssmr.evaluation.folds import make_folds, own_split
 from ssmr.evaluation.predictions import Predictions, write_predictions
 from ssmr.stages.comparison import Comparison, compare_runs, difference_line
 from ssmr.stages.cross_validation import cross_validate
@@ -24,7 +24,7 @@ class Study:
     """How works are divided; see :func:`ssmr.evaluation.folds.make_folds`.
 
     Attributes:
-        folds: Parts a repeat.
+        folds: Parts a repeat; 0 for the data set's own split, of which the test part is predicted.
         repeats: Divisions; each also is a seed.
         strata: Quantile bins of the labels.
         inner: One part of so many of the rest of a fold selects the epoch.
@@ -74,8 +74,13 @@ def report(cfg: Config, study: Study, against: Sequence[str] = (), truth: str | 
             raise ConfigError(f'--against {name}: there is no such arm', f'the arms are {", ".join(arms)}')
     table = Project(cfg).table
     labels = table.numbers(truth)
-    how = (study.folds, study.repeats, study.strata, study.inner, study.seed)
-    runs = cross_validate(cfg, make_folds(table.scores, table.groups, *how), study.jobs)
+    if study.folds:
+        how = (study.folds, study.repeats, study.strata, study.inner, study.seed)
+        folds = make_folds(table.scores, table.groups, *how)
+    else:
+        folds = own_split(table.splits, study.repeats)
+    runs = cross_validate(cfg, folds, study.jobs)
+    tested = np.any([fold.splits == 'test' for fold in folds], axis=0)
     readable = ~np.isnan(np.stack(list(runs.values()))).any(axis=(0, 1))
     if readable.sum() < 2:
         raise DataError(f'{readable.sum()} works could be read by all arms', 'see quarantine.csv')
@@ -84,7 +89,7 @@ def report(cfg: Config, study: Study, against: Sequence[str] = (), truth: str | 
     rule: Any = {'threshold': table.threshold, 'rule': table.rule}
     found = compare_runs(labels[readable], runs, pairs, cfg.get('evaluation', {}).get('bootstrap', 1000), rule)
     folder = Path(cfg.work_dir)
-    left_out = int((~readable).sum())
+    left_out = int((tested & ~readable).sum())
     write_json(
         folder / 'cross_validation.json',
         {**asdict(study), 'truth': truth, 'left_out': left_out, **found.to_json()},
@@ -101,9 +106,14 @@ def _text(study: Study, found: Comparison, left_out: int) -> str:
         for name, values in found.srcc_by_run.items()
         if len(numbers := [v for v in values if v is not None]) == len(values) > 1
     ]
-    lines = [
+    division = (
         f'{study.repeats} x {study.folds}-fold, strata {study.strata}, one of {study.inner} inner parts for selection, '
-        f'seed {study.seed}; means of the repeats' + (f'; {left_out} works could not be read' if left_out else ''),
+        f'seed {study.seed}; means of the repeats'
+        if study.folds
+        else f"the data set's own split; means of {study.repeats} seeds"
+    )
+    lines = [
+        division + (f'; {left_out} works could not be read' if left_out else ''),
         '',
         found.table,
         '',

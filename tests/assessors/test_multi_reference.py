@@ -86,9 +86,11 @@ def predictions(model: torch.nn.Module, batch: ReferenceGraph) -> np.ndarray:
     return np.array([sample['prediction'] for sample in model(batch, mode='predict')])
 
 
-def zeroed(model: torch.nn.Module) -> torch.nn.Module:
+def zeroed(model: torch.nn.Module, trust: float = 1.0) -> torch.nn.Module:
+    """What is left of a model whose head says nothing and that believes its references so far."""
     for parameter in model.head.parameters():
         torch.nn.init.zeros_(parameter)
+    torch.nn.init.constant_(model.offset.trust, trust)
     return model
 
 
@@ -97,6 +99,15 @@ class TestResidual:
     def test_it_starts_from_the_mean_label_of_the_references(self, labels: list[list[float]]) -> None:
         found = predictions(zeroed(build('residual')), graph(torch.tensor(labels), torch.zeros(3)))
         np.testing.assert_allclose(found, np.mean(labels, axis=1), rtol=1e-5)
+
+    def test_how_far_the_mean_label_is_believed_is_learned_from_one_half(self) -> None:
+        model, mean = build('residual'), float(TRAINING.mean())
+        assert float(model.offset.trust.detach()) == 0.5
+        batch = graph(HIGH, torch.zeros(3))
+        for trust in (0.0, 0.5, 2.0):
+            np.testing.assert_allclose(predictions(zeroed(model, trust), batch), mean + trust * (8 - mean), rtol=1e-6)
+        model(batch, mode='loss')['loss'].backward()
+        assert model.offset.trust.grad.abs() > 0
 
     def test_references_that_are_masked_do_not_count(self) -> None:
         labels = torch.tensor([[2.0, 4.0, 8.0, 8.0], [8.0, 3.0, 1.0, 1.0], [8.0, 8.0, 8.0, 8.0]])

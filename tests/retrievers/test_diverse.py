@@ -19,6 +19,7 @@ from retriever_oracles import (
 )  # fmt: skip
 
 from ssmr.errors import ConfigError
+from ssmr.retrievers.ranking import GATHERED
 
 
 @pytest.mark.parametrize('trade_off', [0.05, 0.5, 0.9])
@@ -67,7 +68,8 @@ def test_copies_of_a_reference_make_room_for_others() -> None:
 def test_the_block_of_queries_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     works = make_works(60, 4)
     whole = index_of(works, 'DiverseRetriever', 5, retriever=COSINE)
-    monkeypatch.setattr('ssmr.retrievers.diverse.GATHERED', 1)
+    monkeypatch.setattr('ssmr.retrievers.diverse.BLOCK', 7)
+    monkeypatch.setitem(GATHERED, 'cpu', 1000)
     assert (whole.references == index_of(works, 'DiverseRetriever', 5, retriever=COSINE).references).all()
 
 

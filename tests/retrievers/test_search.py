@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from retriever_oracles import all_readable, make_works, search_of
 
 from ssmr.retrievers.exact_search import exact_search
-from ssmr.retrievers.ranking import inner_products, nearest_similarities, ranked
+from ssmr.retrievers.ranking import GATHERED, inner_products, nearest_similarities, ranked
 from ssmr.retrievers.search import pairs_within, same_group_pairs
 
 numbers = st.lists(st.integers(0, 6), min_size=1, max_size=12)
@@ -103,7 +103,7 @@ def test_inner_products_are_those_of_float64_whatever_the_block() -> None:
                 for q, row in zip(queries, positions, strict=True)]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         for gathered in (1, 300, 10**6):
-            patch.setattr('ssmr.retrievers.ranking.GATHERED', gathered)
+            patch.setitem(GATHERED, 'cpu', gathered)
             np.testing.assert_allclose(inner_products(queries, pool, positions), expected, rtol=1e-12)
 
 

@@ -125,9 +125,9 @@ def test_works_that_cannot_be_read_are_left_out_and_counted(study: Config) -> No
 @pytest.mark.parametrize(
     ('arms', 'match'),
     [
-        ({'a': {'model.reasoner.readuot': 'mean'}}, r'arms\.a: .*readout'),
+        ({'a': {'model.reasoner.readuot': 'mean'}}, r'(?s)arms\.a: .*readout'),
         ({'a': {'baseline': 'forest'}}, r"arms\.a\.baseline is 'forest'"),
-        ({'a': {'graph.num_references': 50}}, r'arms\.a: .*retriever\.num_references'),
+        ({'a': {'graph.num_references': 50}}, r'(?s)arms\.a: .*retriever\.num_references'),
     ],
 )
 def test_a_wrong_option_of_an_arm_names_the_arm(study: Config, arms: dict, match: str) -> None:

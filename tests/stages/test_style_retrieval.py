@@ -89,6 +89,7 @@ def test_precisions_are_those_of_a_loop_over_all_pairs(project: Project) -> None
         assert found.other_artists.value == pytest.approx(by_loops(project, views, hands)[0])
         assert found.precision.low <= found.precision.value <= found.precision.high
     assert (result.works, result.left_out, result.classes) == (25, 2, 2)
+    assert project.retriever.num_references == 6  # the evaluation's K is not the project's
     assert result.retrievers['semantic'].precision.low > result.chance  # redness is easy to see
 
 
@@ -162,9 +163,7 @@ def test_near_duplicates_are_all_pairs_above_the_threshold() -> None:
 
 def test_an_interval_covers_the_mean_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
-    covered = [
-        e.low <= 0.3 <= e.high for e in (estimate(rng.binomial(10, 0.3, 80) / 10, 300, s) for s in range(200))
-    ]
+    covered = [e.low <= 0.3 <= e.high for e in (estimate(rng.binomial(10, 0.3, 80) / 10, 300, s) for s in range(200))]
     assert 0.9 <= np.mean(covered) <= 0.99
     assert estimate(np.ones(5), 0, 0).low is None
 
@@ -196,7 +195,7 @@ def test_style_is_found_in_real_paintings_and_mostly_by_the_artists_hand(
     parts = "[dict(type='CosineRetriever', view='gram_2'), dict(type='CosineRetriever', view='channels')]"
     path = tmp_path / 'gallery.py'
     path.write_text(
-        f"_base_ = [{str(repo / 'configs' / 'style_gallery.py')!r}]\n"
+        f'_base_ = [{str(repo / "configs" / "style_gallery.py")!r}]\n'
         f"retriever = dict(_delete_=True, type='FusionRetriever', num_references=10, parts={parts})\n"
     )
     result = evaluate_style_retrieval(
