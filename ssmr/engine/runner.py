@@ -145,6 +145,7 @@ def build_runner(
         inputs: See :class:`SafeRunner`.
         hooks: Further hooks.
     """
+    torch.set_flush_denormal(True)  # fading weights and moments become denormal numbers, which CPUs are slow with
     settings: dict[str, Any] = {}
     if 'train' in datasets:
         settings = {

@@ -13,7 +13,8 @@ GATHERED = {'cpu': 2**20, 'cuda': 2**26}
 
 def rows_at_once(numbers: int, device: str) -> int:
     """How many rows of so many numbers each to gather at once, 1 or more."""
-    return max(1, GATHERED[torch.device(device).type] // max(1, numbers))
+    kind = 'cuda' if torch.device(device).type == 'cuda' else 'cpu'
+    return max(1, GATHERED[kind] // max(1, numbers))
 
 
 def inner_products(queries: np.ndarray, pool: np.ndarray, positions: np.ndarray, device: str = 'cpu') -> np.ndarray:

@@ -3,6 +3,9 @@
 In every fold references come from the fold's own training part, the epoch is selected on a part of what is not tested,
 and the tested works are predicted once; a repeat so predicts every work once. Predictions are kept as they are made: a
 run that is interrupted goes on, and an arm that is added later costs only itself.
+
+Correlations are taken over all works of a repeat at once. A fold whose tested works are good has a training part whose
+mean is low, so that even a constant, pooled over the folds, correlates with the labels (below zero): its SRCC is void.
 """
 
 from __future__ import annotations
@@ -128,7 +131,7 @@ def _model(project: Project, banks: Any, index: Any, rows: np.ndarray) -> np.nda
     cfg = project.cfg
     hooks = dict(cfg.get('default_hooks', {}))
     hooks['checkpoint'] = {**hooks.get('checkpoint', {}), 'type': 'CheckpointHook', 'save_optimizer': False}
-    hooks['checkpoint']['max_keep_ckpts'] = 1
+    hooks['checkpoint'] |= {'interval': -1, 'max_keep_ckpts': 1}  # the best and the last are enough
     cfg.default_hooks, cfg.log_level = hooks, 'WARNING'
     return predict(project, banks, index, train(project, banks, index), rows)
 

@@ -199,7 +199,8 @@ class TestLoading:
         backbone = {'type': 'ResNet', 'depth': 18, 'num_stages': 4, 'out_indices': (3,)}
         head = {'type': 'LinearClsHead', 'num_classes': 5, 'in_channels': 512}
         neck = {'type': 'GlobalAveragePooling'}
-        classifier = MODELS.build({'type': 'ImageClassifier', 'backbone': backbone, 'neck': neck, 'head': head})
+        parts = {'backbone': backbone, 'neck': neck, 'head': head}
+        classifier = MODELS.build({'type': 'ImageClassifier', '_scope_': 'mmpretrain', **parts})
         torch.save({'state_dict': classifier.state_dict(), 'meta': {}}, tmp_path / 'a.pth')
         module = BACKBONES.build({**backbone, 'type': 'mmpretrain.ResNet'})
         load_weights(module, tmp_path / 'a.pth', None)

@@ -82,6 +82,26 @@ def test_queries_that_get_too_few_are_searched_exactly(faiss, monkeypatch: pytes
     assert (found.references == truth.references).all()
 
 
+def test_an_index_is_built_by_one_thread_and_searched_by_all(
+    faiss, many: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, before = {}, faiss.omp_get_max_threads()
+    for method in ('add', 'search'):
+        original = getattr(faiss.IndexHNSWFlat, method)
+
+        def spy(index, *args, method=method, original=original):
+            threads[method] = faiss.omp_get_max_threads()
+            return original(index, *args)
+
+        monkeypatch.setattr(faiss.IndexHNSWFlat, method, spy)
+    try:
+        faiss.omp_set_num_threads(3)
+        index_of(many, 'FaissRetriever', retriever=COSINE, index='HNSW8')
+    finally:
+        faiss.omp_set_num_threads(before)
+    assert threads == {'add': 1, 'search': 3}
+
+
 @pytest.mark.parametrize('string', ['HNSW16', 'IVF16,Flat', 'IVF8,PQ4'])
 def test_the_same_inputs_give_the_same_index_and_threads_are_given_back(faiss, many: dict, string: str) -> None:
     before = faiss.omp_get_max_threads()
