@@ -1,4 +1,4 @@
-# make quickstart | test | lint | docs.  uv is used where it is found, pip otherwise.
+# make quickstart | test | lint | docs; make sparse WHEELS=DIR adds torch-scatter and torch-sparse from ready wheels.  uv is used where it is found, pip otherwise.
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -14,7 +14,7 @@ CREATE = $(PYTHON) -m venv $(VENV)
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: help setup quickstart controls test lint docs clean
+.PHONY: help setup sparse quickstart controls test lint docs clean
 
 help:
 	@echo 'make quickstart   set up, paint the embedded works, train SSMR on them and print its metrics'
@@ -35,6 +35,9 @@ $(VENV)/.dev: $(VENV)/.base
 $(VENV)/.docs: $(VENV)/.base
 	$(INSTALL) -e '.[weights,docs]'
 	@touch $@
+
+sparse: $(VENV)/.dev
+	$(INSTALL) --no-index --find-links $(WHEELS) torch-scatter torch-sparse
 
 quickstart: setup
 	$(PY) tools/make_quickstart_data.py --out data/quickstart

@@ -6,14 +6,14 @@
 #
 # Needs: BAID and the weights of Swin-B (350 MB); a GPU. Features and references are made too, for the baselines beside it.
 # Expect: hours on one GPU (not run here); what it scores on BAID is not verified.
-_base_ = ['ssmr_swin_cosine_baid.py']
+_base_ = ['ssmr_swin_baid.py']
 
-_swin = 'https://download.openmmlab.com/mmclassification/v0/swin-transformer/convert/swin_base_patch4_window7_224_22kto1k-f967f799.pth'
+retriever = dict(_delete_=True, type='CosineRetriever', view='semantic', num_references=50)
 model = dict(
     _delete_=True,
     type='SingleImageAssessor',
     backbone=dict(type='mmpretrain.SwinTransformer', arch='base', img_size=224, drop_path_rate=0.2),
-    weights=_swin,
+    weights={{_base_.encoders.semantic.weights}},
     preprocess=dict(size=224),
     augmentation=dict(flip=0.5, min_area=0.8),
     head=dict(type='ScoreHead', loss='smooth_l1'),

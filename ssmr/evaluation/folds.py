@@ -58,17 +58,18 @@ def make_folds(
         )
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    splitter = StratifiedKFold if len(np.unique(groups)) == len(groups) else StratifiedGroupKFold  # much faster
+    grouped = len(np.unique(groups)) < len(groups)
+    splitter = StratifiedGroupKFold if grouped else StratifiedKFold  # which is much faster
     found = []
     for repeat in range(repeats):
         bins = _strata(scores, strata, folds, f'{folds} folds')
         outer = splitter(folds, shuffle=True, random_state=seed + repeat)
-        for number, (rest, test) in enumerate(outer.split(scores, bins, groups)):
+        for number, (rest, test) in enumerate(outer.split(scores, bins, groups if grouped else None)):
             splits = np.full(len(scores), 'train', dtype='U5')
             splits[test] = 'test'
             inner_bins = _strata(scores[rest], strata, inner, f'{inner} inner parts of a fold')
             parts = splitter(inner, shuffle=True, random_state=seed + repeat)
-            _, val = next(parts.split(scores[rest], inner_bins, groups[rest]))
+            _, val = next(parts.split(scores[rest], inner_bins, groups[rest] if grouped else None))
             splits[rest[val]] = 'val'
             found.append(Fold(repeat, number, splits))
     return found

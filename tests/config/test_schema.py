@@ -110,7 +110,7 @@ def test_hooks_may_hand_on_what_only_others_know(cfg: Config) -> None:
 UNKNOWN_PARTS = {
     'table.type': ('CsvTabel', 'CsvTable'),
     'encoders.style.type': ('GramStile', 'GramStyle'),
-    'encoders.style.backbone.type': ('EfficientNetLite', 'EfficientNetLite0'),
+    'encoders.style.backbone.type': ('EfficentNetLite', 'EfficientNetLite'),
     'encoders.semantic.backbone.type': ('mmpretrain.SwinTransformr', 'mmpretrain.SwinTransformer'),
     'retriever.type': ('FusionRetreiver', 'FusionRetriever'),
     'retriever.parts.0.type': ('CosinRetriever', 'CosineRetriever'),
