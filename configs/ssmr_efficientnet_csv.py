@@ -13,7 +13,6 @@ table = dict(type='CsvTable', root='data/works', labels='labels.csv', image_dir=
 graph = dict(num_references=8, standardise=True)
 model = dict(
     type='MultiReferenceAssessor',
-    in_dim=1280,
     reasoner=dict(type='RelationGCN', dim=128, depth=1, variant='vsrn', readout='query', dropout=0.5),
     head=dict(type='ScoreHead', loss='smooth_l1'),
     reference_scores='residual',  # beyond the published SSMR, whose graph never sees a label

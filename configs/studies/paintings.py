@@ -2,7 +2,8 @@
 # none, on a small set of rated paintings.
 #
 #   OMP_NUM_THREADS=1 python tools/cross_validate.py configs/studies/paintings.py --folds 5 --repeats 5 --jobs 2 \
-#       --against ridge no_reference residual_random --cfg-options table.root=DIR "table.scale=(1,9)"
+#       --against ridge ridge_two no_reference residual_random ensemble_two_no_reference ensemble_two_random \
+#       --plot work_dirs/paintings/srcc.png --cfg-options table.root=DIR "table.scale=(1,9)"
 #
 # Needs: what configs/ssmr_efficientnet_csv.py needs; the column split is not used.
 # Expect: about an hour for 500 works on two CPU cores; an interrupted run goes on. Figures: docs/results.md.
@@ -21,7 +22,11 @@ _parts = [dict(type='CosineRetriever', view='semantic'), dict(type='GramRetrieve
 _semantic = dict(_delete_=True, type='CosineRetriever', view='semantic', num_references=50)
 _style = dict(_delete_=True, type='GramRetriever', view='style', num_references=50)
 _random = dict(_delete_=True, type='RandomRetriever', seed=0, num_references=50)
-_two = {'graph.view': ['semantic', 'statistics'], 'model.in_dim': 2144}
+_two = {
+    'graph.view': ['semantic', 'statistics'],
+    'graph.num_references': 16,
+    'retriever': dict(_delete_=True, type='CosineRetriever', view='statistics', num_references=50),
+}
 _inner = dict(type='RelationGCN', dim=128, depth=1, variant='vsrn', readout='query', dropout=0.5)
 _alone = {'model.reasoner': dict(_delete_=True, type='NoReference', reasoner=_inner)}
 _small = dict(dim=128, depth=1, readout='query', dropout=0.5)
@@ -30,6 +35,12 @@ _published = dict(variant='ssmr', depth=6, readout='flatten', dropout=0.0)
 
 def _reasoner(name, **options):
     return {'model.reasoner': dict(_delete_=True, type=name, **_small, **options)}
+
+
+def _ensemble(reasoner, reference_scores='residual'):
+    head = dict(type='ScoreHead', loss='smooth_l1')
+    member = dict(type='MultiReferenceAssessor', reasoner=reasoner, head=head, reference_scores=reference_scores)
+    return dict(_delete_=True, type='EnsembleAssessor', members=5, assessor=member)
 
 
 arms = {
@@ -66,11 +77,15 @@ arms = {
     'residual_k4': {'graph.num_references': 4},
     'residual_k16': {'graph.num_references': 16},
     'residual_k32': {'graph.num_references': 32},
-    # two encoders
+    # two encoders; sixteen references by channel statistics
     'ridge_two': {'baseline': 'ridge', **_two},
     'svr_two': {'baseline': 'svr', **_two},
     'no_reference_two': {**_alone, **_two},
     'label_free_two': {'model.reference_scores': 'none', **_two},
     'residual_two': _two,
     'residual_two_random': {**_two, 'retriever': _random},
+    'ensemble_two': {**_two, 'model': _ensemble(_inner)},
+    'ensemble_two_label_free': {**_two, 'model': _ensemble(_inner, 'none')},
+    'ensemble_two_random': {**_two, 'retriever': _random, 'model': _ensemble(_inner)},
+    'ensemble_two_no_reference': {**_two, 'model': _ensemble(dict(type='NoReference', reasoner=_inner))},
 }

@@ -30,6 +30,18 @@ class Assessor(BaseModel):
     def assess(self, graph: ReferenceGraph) -> Tensor:
         """Compute the head's outputs [B, ...]."""
 
+    def fit_targets(self, train_scores: Tensor) -> None:
+        """Fit the scale that is learned to the training labels [n]."""
+        self.head.fit_targets(train_scores)
+
+    def losses(self, graph: ReferenceGraph) -> dict[str, Tensor]:
+        """The losses of a batch, by name."""
+        return self.head.loss(self.assess(graph), graph.scores, graph.distributions)
+
+    def scores(self, graph: ReferenceGraph) -> Tensor:
+        """The predicted scores [B] on the data set's scale."""
+        return self.head.predict(self.assess(graph))
+
     def forward(self, graph: ReferenceGraph, mode: str = 'tensor') -> Any:
         """Run the model.
 
@@ -38,10 +50,9 @@ class Assessor(BaseModel):
             mode: 'tensor' for the raw outputs [B, ...], 'loss' for a dict of losses, 'predict' for a list of B dicts
                 ``row, score, prediction``.
         """
-        output = self.assess(graph)
         if mode == 'loss':
-            return self.head.loss(output, graph.scores, graph.distributions)
+            return self.losses(graph)
         if mode == 'predict':
-            columns = (graph.rows.tolist(), graph.scores.tolist(), self.head.predict(output).tolist())
+            columns = (graph.rows.tolist(), graph.scores.tolist(), self.scores(graph).tolist())
             return [{'row': r, 'score': s, 'prediction': p} for r, s, p in zip(*columns, strict=True)]
-        return output
+        return self.assess(graph)

@@ -21,6 +21,7 @@ NESTED: dict[str, Registry] = {
     'head': kinds.HEADS,
     'parts': kinds.RETRIEVERS,
     'retriever': kinds.RETRIEVERS,
+    'assessor': kinds.MODELS,
     'optimizer': kinds.OPTIMIZERS,
 }
 #: Keywords of NESTED that hold a list of parts.

@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.config import Config
 
 from ssmr.artifacts.files import write_json
+from ssmr.errors import ConfigError
 from ssmr.stages import pipeline
 from ssmr.stages.comparison import Comparison, compare_runs
 from ssmr.stages.evaluate import MODEL, baselines, predict
@@ -28,7 +29,8 @@ def arm_config(cfg: Config, arm: str, seed: int) -> Config:
     changed.randomness = {**changed.get('randomness', {}), 'seed': seed}
     changed.work_dir = str(Path(cfg.work_dir) / 'controls' / f'{arm}_seed{seed}')
     if arm == 'no_reference':
-        changed.model.reasoner = {'type': 'NoReference', 'reasoner': plain(cfg.model.reasoner)}
+        model = changed.model.get('assessor', changed.model)
+        model.reasoner = {'type': 'NoReference', 'reasoner': plain(model.reasoner)}
     elif arm == 'random_references':
         changed.retriever = {'type': 'RandomRetriever', 'seed': seed, 'num_references': cfg.retriever.num_references}
     return changed
@@ -45,7 +47,12 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
 
     Raises:
         DataError: ``truth`` is not a column of numbers.
+        ConfigError: The model uses no references.
     """
+    if 'reasoner' not in cfg.model.get('assessor', cfg.model):
+        raise ConfigError(
+            f'{cfg.model.type} does not use references: there is nothing to control', 'give a model with a reasoner'
+        )
     base = Project(cfg)
     banks, index = pipeline.references(base)
     rows = split_rows(base, index, split)

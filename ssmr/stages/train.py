@@ -52,7 +52,7 @@ def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: Re
     with torch.random.fork_rng(devices=[]):  # the runner sets its seed only after it is given the model
         torch.manual_seed(cfg.get('randomness', {}).get('seed') or 0)
         model = MODELS.build({name: v for name, v in filled.items() if name in part or name in known or is_open})
-    model.head.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
+    model.fit_targets(torch.from_numpy(project.table.scores[split_rows(project, index, 'train')]))
     return model
 
 
