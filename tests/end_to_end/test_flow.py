@@ -304,3 +304,36 @@ def test_controls_are_trained_and_compared_on_the_same_images(tiny_config: Path,
     assert set(result.differences) == {'no_reference', 'random_references'}
     control: Config = arm_config(cfg, 'no_reference', 1)
     assert control.model.reasoner.reasoner == cfg.model.reasoner and cfg.model.reasoner.type == 'RelationGCN'
+
+
+@pytest.mark.parametrize('threshold', [0.9999, 2.0])
+def test_several_node_views_an_ensemble_and_works_left_without_references(
+    tiny_config: Path, capfd: pytest.CaptureFixture[str], threshold: float
+) -> None:
+    text = tiny_config.read_text() + (
+        "graph.update(view=['semantic', 'style'], standardise=True)\n"
+        "model.pop('in_dim')\n"
+        "model = dict(type='EnsembleAssessor', members=2, assessor=dict(reference_scores='residual', **model))\n"
+    )
+    tiny_config.write_text(text)
+    p = project(tiny_config, f'graph.min_similarity={threshold}')
+    checkpoint = pipeline.run(p)
+    banks, index = pipeline.references(p)
+    alone = int((index.similarities[:, :3] < threshold).all(axis=1).sum())
+    assert f'leaves {alone} of 24 works without references' in capfd.readouterr().err
+    assert alone == 24 or threshold < 2
+    result = evaluate(p, banks, index, checkpoint)
+    with open(result.predictions) as file:
+        assert all(np.isfinite(float(row['prediction'])) for row in csv.DictReader(file))
+
+
+def test_a_model_without_references_has_no_controls(tiny_config: Path) -> None:
+    from ssmr.stages.controls import compare
+
+    text = tiny_config.read_text() + (
+        "model = dict(type='SingleImageAssessor', backbone=dict(type='EfficientNetLite0', out_indices=[2]),\n"
+        "             preprocess=dict(size=32), head=dict(type='ScoreHead'))\n"
+    )
+    tiny_config.write_text(text)
+    with pytest.raises(ConfigError, match='SingleImageAssessor does not use references'):
+        compare(load_config(tiny_config), seeds=1)
