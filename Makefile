@@ -50,7 +50,7 @@ controls: setup
 	$(PY) tools/compare_controls.py $(CONFIG) --seeds 5 --truth true_score
 
 test: $(VENV)/.dev
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

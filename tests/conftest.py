@@ -9,10 +9,12 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')  # tiny models: more threads only 
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
-settings.register_profile('ssmr', deadline=None)  # a busy machine is no defect
+settings.register_profile(
+    'ssmr', deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # a busy machine is no defect
 settings.load_profile('ssmr')
 
 ROOT = Path(__file__).resolve().parents[1]

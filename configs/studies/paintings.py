@@ -33,6 +33,13 @@ _small = dict(dim=128, depth=1, readout='query', dropout=0.5)
 _published = dict(variant='ssmr', depth=6, readout='flatten', dropout=0.0)
 
 
+_pairwise = {
+    'model.reference_scores': 'none',
+    'model.reasoner.readout': 'pairs',
+    'model.head': dict(_delete_=True, type='PairwiseHead'),
+}
+
+
 def _reasoner(name, **options):
     return {'model.reasoner': dict(_delete_=True, type=name, **_small, **options)}
 
@@ -56,11 +63,7 @@ arms = {
     'label_free': {'model.reference_scores': 'none'},
     'embed': {'model.reference_scores': 'embed'},
     'residual': {},
-    'pairwise': {
-        'model.reference_scores': 'none',
-        'model.reasoner.readout': 'pairs',
-        'model.head': dict(_delete_=True, type='PairwiseHead'),
-    },
+    'pairwise': _pairwise,
     # which references
     'residual_semantic': {'retriever': _semantic},
     'residual_style': {'retriever': _style},
@@ -84,8 +87,11 @@ arms = {
     'label_free_two': {'model.reference_scores': 'none', **_two},
     'residual_two': _two,
     'residual_two_random': {**_two, 'retriever': _random},
+    'residual_two_mean': {**_two, **_reasoner('MeanPool')},
+    'pairwise_two': {**_two, **_pairwise},
     'ensemble_two': {**_two, 'model': _ensemble(_inner)},
     'ensemble_two_label_free': {**_two, 'model': _ensemble(_inner, 'none')},
     'ensemble_two_random': {**_two, 'retriever': _random, 'model': _ensemble(_inner)},
+    'ensemble_two_mean': {**_two, 'model': _ensemble(dict(type='MeanPool', **_small))},
     'ensemble_two_no_reference': {**_two, 'model': _ensemble(dict(type='NoReference', reasoner=_inner))},
 }

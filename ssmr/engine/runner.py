@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
 import uuid
 from collections.abc import Mapping, Sequence
@@ -174,6 +175,9 @@ def build_runner(
         if 'train' in datasets
         else None,
         default_scope='ssmr',
+        env_cfg={
+            'mp_cfg': {'mp_start_method': multiprocessing.get_start_method()}
+        },  # as it is: mmengine would change it
         log_level=cfg.get('log_level', 'INFO'),
         randomness=cfg.get('randomness', {'seed': 0}),
         load_from=cfg.get('load_from'),

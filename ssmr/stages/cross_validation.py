@@ -14,6 +14,7 @@ import copy
 import multiprocessing
 import shutil
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from ssmr.stages.train import split_rows, train
 
 #: What an arm may be instead of a trained model, as its option ``baseline``.
 BASELINES = ('constant', 'knn', 'ridge', 'svr')
+RUNS_A_PROCESS = 100
 Task = tuple[dict[str, Any], str, Fold]
 
 
@@ -93,10 +95,13 @@ def _results(tasks: list[Task], jobs: int) -> Iterable[tuple[str, int, list[int]
     if jobs == 1:
         yield from map(_task, tasks)
         return
-    # Fresh processes: a forked one inherits torch's threads. Each ends after some runs, with the log files that
-    # mmengine leaves open.
-    with multiprocessing.get_context('spawn').Pool(jobs, _one_thread, maxtasksperchild=100) as pool:
-        yield from pool.imap_unordered(_task, tasks)
+    # Spawned: a forked process inherits torch's threads. Anew after some runs: mmengine leaves log files open.
+    context = multiprocessing.get_context('spawn')
+    for start in range(0, len(tasks), jobs * RUNS_A_PROCESS):
+        with ProcessPoolExecutor(jobs, context, _one_thread) as pool:
+            running = [pool.submit(_task, task) for task in tasks[start : start + jobs * RUNS_A_PROCESS]]
+            for done in as_completed(running):
+                yield done.result()
 
 
 def _one_thread() -> None:
