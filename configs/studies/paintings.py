@@ -24,7 +24,6 @@ _style = dict(_delete_=True, type='GramRetriever', view='style', num_references=
 _random = dict(_delete_=True, type='RandomRetriever', seed=0, num_references=50)
 _two = {
     'graph.view': ['semantic', 'statistics'],
-    'graph.num_references': 16,
     'retriever': dict(_delete_=True, type='CosineRetriever', view='statistics', num_references=50),
 }
 _inner = dict(type='RelationGCN', dim=128, depth=1, variant='vsrn', readout='query', dropout=0.5)
@@ -44,9 +43,9 @@ def _reasoner(name, **options):
     return {'model.reasoner': dict(_delete_=True, type=name, **_small, **options)}
 
 
-def _ensemble(reasoner, reference_scores='residual'):
+def _ensemble(reasoner):
     head = dict(type='ScoreHead', loss='smooth_l1')
-    member = dict(type='MultiReferenceAssessor', reasoner=reasoner, head=head, reference_scores=reference_scores)
+    member = dict(type='MultiReferenceAssessor', reasoner=reasoner, head=head, reference_scores='residual')
     return dict(_delete_=True, type='EnsembleAssessor', members=5, assessor=member)
 
 
@@ -80,7 +79,7 @@ arms = {
     'residual_k4': {'graph.num_references': 4},
     'residual_k16': {'graph.num_references': 16},
     'residual_k32': {'graph.num_references': 32},
-    # two encoders; sixteen references by channel statistics
+    # two encoders; references by channel statistics
     'ridge_two': {'baseline': 'ridge', **_two},
     'svr_two': {'baseline': 'svr', **_two},
     'no_reference_two': {**_alone, **_two},
@@ -90,8 +89,6 @@ arms = {
     'residual_two_mean': {**_two, **_reasoner('MeanPool')},
     'pairwise_two': {**_two, **_pairwise},
     'ensemble_two': {**_two, 'model': _ensemble(_inner)},
-    'ensemble_two_label_free': {**_two, 'model': _ensemble(_inner, 'none')},
     'ensemble_two_random': {**_two, 'retriever': _random, 'model': _ensemble(_inner)},
-    'ensemble_two_mean': {**_two, 'model': _ensemble(dict(type='MeanPool', **_small))},
     'ensemble_two_no_reference': {**_two, 'model': _ensemble(dict(type='NoReference', reasoner=_inner))},
 }

@@ -36,7 +36,7 @@ class MultiReferenceAssessor(Assessor):
         data_preprocessor: Gathers the graphs (:class:`ssmr.datasets.reference_graph.GraphGather`).
         reference_scores: What the graph is told of the references' labels. 'none', as published; 'embed': each
             reference's node also carries its label, and the query carries a learned vector in its place, never its own
-            label; 'residual': so too, and the head predicts the difference from what the references' mean label says.
+            label; 'residual': nodes carry none, but the head predicts the difference from what their mean says.
         encoder: A part of BACKBONES that gives one vector an image, as in ``encoders``, to be trained with the rest.
         augmentation: With ``encoder``: keywords of :class:`ssmr.datasets.augmentation.Augmentation`, drawn for each
             picture of a training graph; None shows the works as they are.
@@ -70,7 +70,7 @@ class MultiReferenceAssessor(Assessor):
         self.head: Head = HEADS.build({**head, 'in_dim': self.reasoner.out_dim})
         self.offset = LabelOffset() if reference_scores == 'residual' else None
         self._check(head['type'])
-        self.score_embedding = None if reference_scores == 'none' else ScoreEmbedding(in_dim)
+        self.score_embedding = ScoreEmbedding(in_dim) if reference_scores == 'embed' else None
         self.norm_eval, self.encoder = norm_eval, None if encoder is None else trainable_encoder(encoder, in_dim)
         if self.encoder is not None:
             self.image_input = ImageInput(self.encoder.preprocess, build_augmentation(augmentation), references=True)
