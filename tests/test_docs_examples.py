@@ -75,7 +75,7 @@ def test_an_example_trains(kind: str, part: str, size: str, folder: Path, tiny_c
 @pytest.mark.parametrize('kind', ['encoder', 'retriever', 'reasoner', 'head'])
 def test_an_example_fits_the_config_that_the_page_starts_from(kind: str, folder: Path, repo: Path) -> None:
     cfg = load_config(write(folder, kind, repo / 'configs' / 'ssmr_efficientnet_csv.py'))
-    MODELS.build({**plain(cfg.model), 'num_references': cfg.graph.num_references})
+    MODELS.build({'in_dim': 1280, 'num_references': cfg.graph.num_references, **plain(cfg.model)})
 
 
 @pytest.mark.parametrize('kind', ['encoder', 'retriever', 'reasoner', 'head'])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -43,21 +43,25 @@ class EnsembleAssessor(Assessor):
         if members < 1:
             raise ConfigError(f'model.members is {members}', 'give 1 or more')
         part = {**assessor, 'in_dim': in_dim, 'num_references': num_references}
-        self.members = nn.ModuleList(MODELS.build(part) for _ in range(members))
-        self.image_input = self.members[0].image_input
+        models: list[Assessor] = [MODELS.build(part) for _ in range(members)]
+        self.members = nn.ModuleList(models)
+        self.image_input = models[0].image_input
+
+    def _each(self) -> list[Assessor]:
+        return cast('list[Assessor]', list(self.members))
 
     def fit_targets(self, train_scores: Tensor) -> None:
         """See :meth:`ssmr.assessors.base.Assessor.fit_targets`."""
-        for member in self.members:
+        for member in self._each():
             member.fit_targets(train_scores)
 
     def assess(self, graph: Any) -> Tensor:
         """The members' scores [B, members] on the data set's scale."""
-        return torch.stack([member.scores(graph) for member in self.members], dim=1)
+        return torch.stack([member.scores(graph) for member in self._each()], dim=1)
 
     def losses(self, graph: Any) -> dict[str, Tensor]:
         """The sum of the members' losses, so that each learns as if it were alone."""
-        found = [member.losses(graph) for member in self.members]
+        found = [member.losses(graph) for member in self._each()]
         return {name: torch.stack([losses[name] for losses in found]).sum() for name in found[0]}
 
     def scores(self, graph: Any) -> Tensor:

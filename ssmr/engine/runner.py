@@ -61,6 +61,14 @@ class SafeRunner(Runner):
         self.inputs = inputs
         super().__init__(**settings)
 
+    def train(self) -> nn.Module:
+        """Train; meanwhile numbers that fade away become zero instead of denormal, which CPUs are slow with."""
+        torch.set_flush_denormal(True)
+        try:
+            return super().train()
+        finally:
+            torch.set_flush_denormal(False)  # it holds for the whole process, ours or not
+
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Keep listings and chatter off the console; the log file has everything."""
         logger = super().build_logger(*args, **kwargs)
@@ -146,7 +154,6 @@ def build_runner(
         inputs: See :class:`SafeRunner`.
         hooks: Further hooks.
     """
-    torch.set_flush_denormal(True)  # fading weights and moments become denormal numbers, which CPUs are slow with
     settings: dict[str, Any] = {}
     if 'train' in datasets:
         settings = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,20 @@ class PairedDifference(NamedTuple):
     low: float | None
     high: float | None
     p_value: float | None
+
+
+class Draws(NamedTuple):
+    """A metric of one model, averaged over its runs.
+
+    Attributes:
+        metric: Its name.
+        estimate: On the images as they are.
+        draws: [R] on the resamples; NaN where it is undefined.
+    """
+
+    metric: str
+    estimate: float
+    draws: FloatArray
 
 
 def bootstrap_intervals(
@@ -111,15 +125,49 @@ def paired_bootstrap(
         DataError: As ``evaluate_scores``.
         ConfigError: As ``bootstrap_intervals``.
     """
+    options: dict[str, Any] = {'n_resamples': n_resamples, 'seed': seed, 'threshold': threshold, 'rule': rule}
+    a, b = (bootstrap_draws(scores, p, metric, **options) for p in (predictions_a, predictions_b))
+    return difference_of(a, b, confidence)
+
+
+def bootstrap_draws(
+    scores: npt.ArrayLike,
+    predictions: npt.ArrayLike,
+    metric: str = 'srcc',
+    n_resamples: int = 1000,
+    seed: int = 0,
+    *,
+    threshold: float = 5.0,
+    rule: Rule = '>',
+) -> Draws:
+    """A metric on every resample, for one of several models that are compared with each other.
+
+    Args:
+        scores: [n] labels.
+        predictions: [n] predictions of the same images, or [S, n] of S runs, whose metrics are averaged.
+        metric: A name from ``METRICS``.
+        n_resamples: Number of draws of n images with replacement.
+        seed: Of the draws; the same seed and n give the same draws for every model.
+        threshold: Of the accuracies.
+        rule: ``'>'`` or ``'>='``.
+
+    Raises:
+        DataError: As ``evaluate_scores``.
+        ConfigError: As ``bootstrap_intervals``.
+    """
     require_metrics([metric])
-    a, b = (_runs(scores, p, threshold, rule) for p in (predictions_a, predictions_b))
+    runs = _runs(scores, predictions, threshold, rule)
 
     def statistics(rows: npt.NDArray[np.int64]) -> list[float]:
-        means = [_mean(metric, [run.take(rows) for run in runs]) for runs in (a, b)]
-        return [means[0] - means[1]]
+        return [_mean(metric, [run.take(rows) for run in runs])]
 
-    draws = _draw(statistics, len(a[0].scores), n_resamples, seed)[:, 0]
-    difference, interval = defined(_mean(metric, a) - _mean(metric, b)), _interval(draws, confidence, metric)
+    return Draws(metric, _mean(metric, runs), _draw(statistics, len(runs[0].scores), n_resamples, seed)[:, 0])
+
+
+def difference_of(a: Draws, b: Draws, confidence: float = 0.95) -> PairedDifference:
+    """The difference A - B of two models on the same resamples; see :func:`paired_bootstrap`."""
+    draws = a.draws - b.draws
+    difference, interval = defined(a.estimate - b.estimate), _interval(draws, confidence, a.metric)
     if difference is None or interval is None:
         return PairedDifference(difference, None, None, None)
     draws = draws[~np.isnan(draws)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssmr.evaluation.bootstrap import PairedDifference, bootstrap_intervals, paired_bootstrap
+from ssmr.evaluation.bootstrap import PairedDifference, bootstrap_draws, bootstrap_intervals, difference_of
 from ssmr.evaluation.metrics import evaluate_scores
 from ssmr.evaluation.report import metrics_table
 
@@ -57,9 +57,12 @@ def compare_runs(
     """
     by_run = {name: [evaluate_scores(labels, run, **rule) for run in p] for name, p in runs.items()}
     metrics = {name: _mean(found) for name, found in by_run.items()}
-    options = {'n_resamples': n_resamples, **rule}
+    options: Any = {'n_resamples': n_resamples, **rule}
     intervals = {name: bootstrap_intervals(labels, p, **options) for name, p in runs.items()}
-    differences = {(a, b): paired_bootstrap(labels, runs[a], runs[b], 'srcc', **options) for a, b in pairs}
+    drawn = {
+        name: bootstrap_draws(labels, runs[name], 'srcc', **options) for name in {n for pair in pairs for n in pair}
+    }
+    differences = {(a, b): difference_of(drawn[a], drawn[b]) for a, b in pairs}
     srcc = {name: [found['srcc'] for found in runs_found] for name, runs_found in by_run.items()}
     return Comparison(metrics, intervals, metrics_table(metrics, intervals, **rule), srcc, differences)
 
