@@ -7,9 +7,8 @@
 #   DIR/images; other names: table.labels, table.image_dir, table.image_column, table.score_column, table.split_column.
 # Expect: about 25 images a second for the features on two CPU cores, then a few seconds an epoch for a thousand works.
 #   With fewer than a thousand works, tools/cross_validate.py tells more than one split.
-_base_ = ['_base_/efficientnet_lite0.py', '_base_/default_runtime.py']
+_base_ = ['_base_/datasets/csv.py', '_base_/efficientnet_lite0.py', '_base_/default_runtime.py']
 
-table = dict(type='CsvTable', root='data/works', labels='labels.csv', image_dir='images', scale=(0, 10), threshold=5.0)
 graph = dict(num_references=8, standardise=True)
 model = dict(
     type='MultiReferenceAssessor',

@@ -8,9 +8,8 @@
 #   and VGG-16 (550 MB), downloaded at the first run, or --weights semantic=PATH --weights style=PATH.
 # Expect: the features of 60,337 works once, the references in about a minute, then 20 epochs. What it scores on BAID is
 #   not verified: the paper's tables are not known to us. Differences from the released code are in docs/concepts.md.
-_base_ = ['_base_/swin_vgg.py', '_base_/default_runtime.py']
+_base_ = ['_base_/datasets/baid.py', '_base_/swin_vgg.py', '_base_/default_runtime.py']
 
-table = dict(type='BAID', root='data/baid')
 model = dict(
     type='MultiReferenceAssessor',
     in_dim=1024,

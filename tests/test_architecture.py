@@ -21,7 +21,7 @@ LAYERS = (
     ('config', 'artifacts'),
     ('datasets', 'backbones', 'retrievers', 'reasoners', 'heads', 'evaluation'),
     ('assessors',),
-    ('stages', 'engine'),
+    ('stages', 'engine', 'preparation', 'verification'),
     ('apis', 'visualization'),
     ('cli',),
     ('tools',),

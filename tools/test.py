@@ -25,7 +25,9 @@ def main() -> None:
 
     project = Project(cfg)
     result = evaluate(project, *references(project), checkpoint=Path(args.checkpoint), split=args.split)
-    print(f'{project.table.name}, {args.split} split; {result.left_out} unreadable works left out\n\n{result.table}')
+    leaks = f'; {result.leaks} training works are duplicates of works of val or test' if result.leaks else ''
+    print(f'{project.table.name}, {args.split} split; {result.left_out} unreadable works left out{leaks}\n')
+    print(result.table)
     print(f'predictions: {result.predictions}')
 
 

@@ -39,6 +39,11 @@ class ReferenceIndex:
         """K."""
         return int(self.references.shape[1])
 
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """The references [n, K] of rows [n], all of which must be queries."""
+        found: np.ndarray = self.references[np.searchsorted(self.queries, rows)]
+        return found
+
     def validate(self, pool: np.ndarray, groups: np.ndarray) -> ReferenceIndex:
         """Check every promise of the index and return it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,12 +70,24 @@ def parse_options(options: Sequence[str]) -> dict[str, object]:
         if not separator or not key:
             raise ConfigError(f'--cfg-options: {item!r} is not key=value', 'write e.g. train_cfg.max_epochs=5')
         try:
-            parsed[key] = DictAction._parse_iterable(value)
+            parsed[key] = _parse_value(value)
         except AssertionError as error:
             raise ConfigError(
                 f'--cfg-options: {item!r}: {error}', "write lists as '[1,2]' and tuples as '(1,2)'"
             ) from error
     return parsed
+
+
+def _parse_value(text: str) -> object:
+    """A value by mmengine's rules, except that blanks in a text stay: folders have names with blanks."""
+    try:
+        literal = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        literal = None
+    if isinstance(literal, (list, tuple)):
+        return literal
+    value: object = DictAction._parse_iterable(text)
+    return text.strip().strip('\'"') if isinstance(value, str) else value
 
 
 def import_custom(cfg: Config) -> None:

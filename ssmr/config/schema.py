@@ -18,6 +18,7 @@ from ssmr.errors import ConfigError
 #: Top-level fields and what they are.
 FIELDS: dict[str, str] = {
     'table': 'the images and scores: a reader of DATASETS',
+    'duplicates': 'file (of tools/verify_data.py: image, group) and leaks: keep or drop',
     'encoders': 'view name -> an encoder of BACKBONES',
     'retriever': 'how references are found: a part of RETRIEVERS',
     'graph': 'view (of the node features, or a list of views), num_references, min_similarity, standardise',
@@ -44,6 +45,7 @@ REQUIRED = ('table', 'encoders', 'retriever', 'graph', 'model', 'optim_wrapper',
 
 #: Keys of the plain sections (those that are not parts of a registry): type and smallest value.
 SECTIONS: dict[str, dict[str, tuple[str, float | None]]] = {
+    'duplicates': {'file': ('str | None', None), 'leaks': ('str', None)},
     'graph': {
         'view': ('str | list', None),
         'num_references': ('int', 1),
@@ -65,6 +67,8 @@ SECTIONS: dict[str, dict[str, tuple[str, float | None]]] = {
 }
 #: Fields that hold one plain value.
 VALUES = {'work_dir': 'str', 'artifact_dir': 'str', 'log_level': 'str', 'load_from': 'str | None', 'resume': 'bool'}
+#: What to do with training works that are duplicates of works of val or test.
+LEAKS = ('keep', 'drop')
 LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR')
 #: The hooks that mmengine installs unless told otherwise.
 DEFAULT_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
@@ -90,6 +94,9 @@ def validate(cfg: Config) -> None:
         raise ConfigError(f'log_level is {cfg.log_level!r}', f'use one of {", ".join(LOG_LEVELS)}')
     for section, keys in SECTIONS.items():
         check_section(section, cfg.get(section, {}), keys)
+    leaks = cfg.get('duplicates', {}).get('leaks', 'keep')
+    if leaks not in LEAKS:
+        raise ConfigError(f'duplicates.leaks is {leaks!r}', f'use one of {", ".join(LEAKS)}')
     check_part('table', cfg.table, kinds.DATASETS)
     for view, encoder in _mapping('encoders', cfg.encoders).items():
         check_part(f'encoders.{view}', encoder, kinds.BACKBONES)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssmr.datasets.image_table import ImageTable, image_files
-from ssmr.datasets.readers import read_labels
+from ssmr.datasets.build_table import image_files
+from ssmr.datasets.image_table import ImageTable
+from ssmr.datasets.label_files import read_labels
 from ssmr.registry import DATASETS
 
 
@@ -21,13 +22,15 @@ def read_gallery(
     group_column: str | None = None,
     name: str | None = None,
 ) -> ImageTable:
-    """Read a folder of images and a CSV with a column of file names; all other columns are kept as ``extra``.
+    """Read a folder of images and a table (CSV, Parquet…) with a column of file names.
+
+    All other columns are kept as ``extra``.
 
     Every work is in the split 'train', so that each may be a reference of all others; scores and scale are NaN.
 
     Args:
         root: The data root.
-        labels: The CSV, relative to ``root`` (or absolute).
+        labels: The table, relative to ``root`` (or absolute).
         image_dir: Folder of the images below ``root``; '' for the root itself.
         image_column: Holds the file name below ``image_dir``; it is the work's id too.
         group_column: Holds a name shared by duplicates, which are then never each other's references; empty for works
@@ -35,7 +38,7 @@ def read_gallery(
         name: Of the gallery; by default the root's last part.
 
     Raises:
-        DataError: The CSV cannot be read or lacks a column; duplicate or empty names, or paths that leave the root.
+        DataError: The table cannot be read or lacks a column; duplicate or empty names, or paths that leave the root.
     """
     folder = Path(root)
     frame = read_labels(folder / labels, [image_column, *([group_column] if group_column else [])])
@@ -52,5 +55,6 @@ def read_gallery(
         groups=pd.factorize(groups)[0].astype(np.int64),
         scale=(np.nan, np.nan),
         threshold=np.nan,
+        split_name='a gallery: no scores, no splits',
         extra={str(c): frame[c].to_numpy() for c in frame if c not in (image_column, group_column)},
     )

@@ -14,6 +14,23 @@ from ssmr.evaluation.metrics import FloatArray, Rule, evaluate_scores, finite_ve
 ALPHAS = tuple(10.0**e for e in range(-2, 8))
 
 
+#: How many neighbours by number the id-only baseline averages.
+ID_NEIGHBOURS = 16
+
+
+@dataclass(frozen=True)
+class UploadNumbers:
+    """The numbers in the file names of works that were numbered as they were uploaded.
+
+    Attributes:
+        train: [M] integers, of the training works.
+        test: [n] integers, of the test works.
+    """
+
+    train: npt.NDArray[np.integer]
+    test: npt.NDArray[np.integer]
+
+
 @dataclass(frozen=True)
 class FrozenFeatures:
     """Features of the three splits, of D numbers each, and the validation labels.
@@ -38,6 +55,7 @@ def trivial_baselines(
     reference_scores: npt.NDArray[np.floating] | None = None,
     ks: Sequence[int | None] = (4, 16, None),
     features: FrozenFeatures | None = None,
+    numbers: UploadNumbers | None = None,
     threshold: float = 5.0,
     rule: Rule = '>',
 ) -> dict[str, FloatArray]:
@@ -49,11 +67,14 @@ def trivial_baselines(
         reference_scores: [n, K] labels of each test image's references, nearest first; None leaves kNN out.
         ks: Numbers of references to average; None is all K.
         features: Inputs of ridge regression; None leaves it out.
+        numbers: Numbers of the works; None, or fewer than 16 training works, leaves out the baseline that looks at
+            nothing else.
         threshold: Of the majority baseline.
         rule: ``'>'`` or ``'>='``.
 
     Returns:
-        [n] predictions under ``constant``, ``majority``, ``knn_4``, ``knn_16``, ``knn_all`` and ``ridge``.
+        [n] predictions under ``constant``, ``majority``, ``knn_4``, ``knn_16``, ``knn_all``, ``id_16`` and
+        ``ridge``.
 
     Raises:
         DataError: A label is not a finite number, or an array has not n rows.
@@ -65,6 +86,8 @@ def trivial_baselines(
     }
     if reference_scores is not None:
         found |= knn_baselines(reference_scores, ks)
+    if numbers is not None and len(numbers.train) >= ID_NEIGHBOURS:
+        found[f'id_{ID_NEIGHBOURS}'] = id_baseline(train_scores, numbers)
     if features is not None:
         found['ridge'] = ridge_baseline(train_scores, features)
     for name, predictions in found.items():
@@ -106,6 +129,34 @@ def knn_baselines(
                 f'k is {k} but there are {labels.shape[1]} references', 'use a k between 1 and that number'
             )
     return {f'knn_{"all" if k is None else k}': labels[:, :k].mean(axis=1) for k in ks}
+
+
+def id_baseline(train_scores: npt.ArrayLike, numbers: UploadNumbers, k: int = ID_NEIGHBOURS) -> FloatArray:
+    """[n]: the mean label of the k training works whose numbers are nearest, which sees no picture.
+
+    Works uploaded one after the other are often one series of one artist. What this baseline knows is what a random
+    split gives away, and what references next to the query by number may carry.
+
+    Args:
+        train_scores: [M] labels.
+        numbers: Of the training and of the test works.
+        k: How many neighbours; the smaller number first where two are equally far.
+
+    Raises:
+        ConfigError: k is not between 1 and M.
+    """
+    labels = finite_vector(train_scores, 'train_scores')
+    if not 1 <= k <= len(labels):
+        raise ConfigError(f'k is {k} but there are {len(labels)} training works', 'use a k between 1 and that number')
+    order = np.argsort(numbers.train, kind='stable')
+    train = np.asarray(numbers.train, dtype=np.int64)[order]
+    test = np.asarray(numbers.test, dtype=np.int64)[:, None]
+    width = min(2 * k, len(train))  # the k nearest lie within k places to either side
+    first = np.clip(np.searchsorted(train, test[:, 0]) - k, 0, len(train) - width)
+    window = first[:, None] + np.arange(width)  # [n, 2k]
+    nearest = np.argsort(np.abs(train[window] - test), axis=1, kind='stable')[:, :k]
+    found: FloatArray = labels[order][np.take_along_axis(window, nearest, axis=1)].mean(axis=1)
+    return found
 
 
 def ridge_baseline(

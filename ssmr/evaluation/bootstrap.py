@@ -75,22 +75,14 @@ def bootstrap_intervals(
         rule: ``'>'`` or ``'>='``, as in ``evaluate_scores``.
 
     Returns:
-        (low, high) by metric. Resamples on which a metric is undefined are left out of its interval; if they are
-        more than half, it is None.
+        (low, high) by metric; see :func:`interval_of`.
 
     Raises:
         DataError: As ``evaluate_scores``.
         ConfigError: An unknown metric or rule, n_resamples below 1, or a confidence outside (0, 1).
     """
-    require_metrics(metrics)
-    runs = _runs(scores, predictions, threshold, rule)
-
-    def statistics(rows: npt.NDArray[np.int64]) -> list[float]:
-        resamples = [run.take(rows) for run in runs]
-        return [_mean(name, resamples) for name in metrics]
-
-    draws = _draw(statistics, len(runs[0].scores), n_resamples, seed)  # [R, M]
-    return {name: _interval(draws[:, m], confidence, name) for m, name in enumerate(metrics)}
+    drawn = bootstrap_draws(scores, predictions, metrics, n_resamples, seed, threshold=threshold, rule=rule)
+    return {name: interval_of(draws, confidence) for name, draws in drawn.items()}
 
 
 def paired_bootstrap(
@@ -126,28 +118,28 @@ def paired_bootstrap(
         ConfigError: As ``bootstrap_intervals``.
     """
     options: dict[str, Any] = {'n_resamples': n_resamples, 'seed': seed, 'threshold': threshold, 'rule': rule}
-    a, b = (bootstrap_draws(scores, p, metric, **options) for p in (predictions_a, predictions_b))
+    a, b = (bootstrap_draws(scores, p, [metric], **options)[metric] for p in (predictions_a, predictions_b))
     return difference_of(a, b, confidence)
 
 
 def bootstrap_draws(
     scores: npt.ArrayLike,
     predictions: npt.ArrayLike,
-    metric: str = 'srcc',
+    metrics: Sequence[str] = ('srcc', 'plcc', 'acc'),
     n_resamples: int = 1000,
     seed: int = 0,
     *,
     threshold: float = 5.0,
     rule: Rule = '>',
-) -> Draws:
-    """A metric on every resample, for one of several models that are compared with each other.
+) -> dict[str, Draws]:
+    """Metrics of one model on every resample, from which intervals and differences are taken.
 
     Args:
         scores: [n] labels.
         predictions: [n] predictions of the same images, or [S, n] of S runs, whose metrics are averaged.
-        metric: A name from ``METRICS``.
+        metrics: Names from ``METRICS``.
         n_resamples: Number of draws of n images with replacement.
-        seed: Of the draws; the same seed and n give the same draws for every model.
+        seed: Of the draws; the same seed and n give the same draws for every model and metric.
         threshold: Of the accuracies.
         rule: ``'>'`` or ``'>='``.
 
@@ -155,13 +147,26 @@ def bootstrap_draws(
         DataError: As ``evaluate_scores``.
         ConfigError: As ``bootstrap_intervals``.
     """
-    require_metrics([metric])
+    require_metrics(metrics)
     runs = _runs(scores, predictions, threshold, rule)
 
     def statistics(rows: npt.NDArray[np.int64]) -> list[float]:
-        return [_mean(metric, [run.take(rows) for run in runs])]
+        resamples = [run.take(rows) for run in runs]
+        return [_mean(name, resamples) for name in metrics]
 
-    return Draws(metric, _mean(metric, runs), _draw(statistics, len(runs[0].scores), n_resamples, seed)[:, 0])
+    draws = _draw(statistics, len(runs[0].scores), n_resamples, seed)  # [R, M]
+    return {name: Draws(name, _mean(name, runs), draws[:, m]) for m, name in enumerate(metrics)}
+
+
+def interval_of(draws: Draws, confidence: float = 0.95) -> Interval | None:
+    """The percentile interval (low, high) of a metric.
+
+    Resamples on which it is undefined are left out; if they are more than half, the interval is None.
+
+    Raises:
+        ConfigError: ``confidence`` is not between 0 and 1.
+    """
+    return _interval(draws.draws, confidence, draws.metric)
 
 
 def difference_of(a: Draws, b: Draws, confidence: float = 0.95) -> PairedDifference:

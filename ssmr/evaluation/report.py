@@ -25,6 +25,8 @@ def metrics_table(
     *,
     threshold: float = 5.0,
     rule: Rule = '>',
+    scale: tuple[float, float] | None = None,
+    split_name: str = '',
 ) -> str:
     """Lay out the metrics of models and baselines on the same images.
 
@@ -33,6 +35,8 @@ def metrics_table(
         intervals: What ``bootstrap_intervals`` returned, by the same names; printed as ``[low, high]``.
         threshold: With which the accuracies were computed.
         rule: Likewise.
+        scale: Lowest and highest possible score, where known.
+        split_name: How the works came to be divided, where known.
 
     Returns:
         A Markdown text without a final line end: the protocol, the table and, if needed, what "–" means.
@@ -54,8 +58,10 @@ def metrics_table(
         [name, *(with_interval(metrics[column], found[name], column) for column in COLUMNS)]
         for name, metrics in rows.items()
     ]
-    protocol = f'n = {n}; acc: score {rule} {threshold:g}; majority_acc {number(majority)}'
-    text = f'{protocol}\n\n{markdown(header, body)}'
+    protocol = [f'n = {n}', f'acc: score {rule} {threshold:g}', f'majority_acc {number(majority)}']
+    protocol += [f'scale {scale[0]:g} to {scale[1]:g}'] if scale else []
+    protocol += [split_name] if split_name else []
+    text = f'{"; ".join(protocol)}\n\n{markdown(header, body)}'
     return f'{text}\n\n{REASON}' if has_undefined(body) else text
 
 

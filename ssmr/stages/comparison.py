@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ssmr.evaluation.bootstrap import PairedDifference, bootstrap_draws, bootstrap_intervals, difference_of
-from ssmr.evaluation.metrics import evaluate_scores
+from ssmr.evaluation.bootstrap import PairedDifference, difference_of, interval_of
+from ssmr.evaluation.protocol import Protocol
 from ssmr.evaluation.report import metrics_table
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RunsComparison:
     """What ``tools/compare_controls.py`` and ``tools/cross_validate.py`` show.
 
     Attributes:
@@ -44,27 +44,24 @@ class Comparison:
 
 
 def compare_runs(
-    labels: np.ndarray, runs: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]], n_resamples: int, rule: Any
-) -> Comparison:
+    labels: np.ndarray, runs: Mapping[str, np.ndarray], pairs: Sequence[tuple[str, str]], protocol: Protocol
+) -> RunsComparison:
     """Compare models on the same works.
 
     Args:
         labels: [n].
         runs: model -> [S, n] predictions of S runs.
         pairs: Which models to compare, the second is taken from the first.
-        n_resamples: Of the bootstrap.
-        rule: ``threshold`` and ``rule`` of the data set.
+        protocol: How to measure; without resamples there are neither intervals nor differences.
     """
-    by_run = {name: [evaluate_scores(labels, run, **rule) for run in p] for name, p in runs.items()}
+    by_run = {name: [protocol.metrics(labels, run) for run in p] for name, p in runs.items()}
     metrics = {name: _mean(found) for name, found in by_run.items()}
-    options: Any = {'n_resamples': n_resamples, **rule}
-    intervals = {name: bootstrap_intervals(labels, p, **options) for name, p in runs.items()}
-    drawn = {
-        name: bootstrap_draws(labels, runs[name], 'srcc', **options) for name in {n for pair in pairs for n in pair}
-    }
-    differences = {(a, b): difference_of(drawn[a], drawn[b]) for a, b in pairs}
+    drawn = {name: protocol.draws(labels, p) for name, p in runs.items()}
+    intervals = {name: {metric: interval_of(d) for metric, d in found.items()} for name, found in drawn.items()}
+    differences = {(a, b): difference_of(drawn[a]['srcc'], drawn[b]['srcc']) for a, b in pairs if drawn[a]}
     srcc = {name: [found['srcc'] for found in runs_found] for name, runs_found in by_run.items()}
-    return Comparison(metrics, intervals, metrics_table(metrics, intervals, **rule), srcc, differences)
+    table = metrics_table(metrics, intervals, **protocol.record)
+    return RunsComparison(metrics, intervals, table, srcc, differences)
 
 
 def difference_line(pair: tuple[str, str], d: PairedDifference) -> str:

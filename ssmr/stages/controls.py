@@ -7,7 +7,6 @@ parameters) and the same network on random references (the placebo). Each is tra
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.config import Config
@@ -15,7 +14,7 @@ from mmengine.config import Config
 from ssmr.artifacts.files import write_json
 from ssmr.errors import ConfigError
 from ssmr.stages import pipeline
-from ssmr.stages.comparison import Comparison, compare_runs
+from ssmr.stages.comparison import RunsComparison, compare_runs
 from ssmr.stages.evaluate import MODEL, baselines, predict
 from ssmr.stages.project import Project, plain
 from ssmr.stages.train import split_rows
@@ -36,7 +35,7 @@ def arm_config(cfg: Config, arm: str, seed: int) -> Config:
     return changed
 
 
-def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'test') -> Comparison:
+def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'test') -> RunsComparison:
     """Train the model and its controls, and compare them on one split.
 
     Args:
@@ -58,11 +57,10 @@ def compare(cfg: Config, seeds: int, truth: str | None = None, split: str = 'tes
     rows = split_rows(base, index, split)
     labels = base.table.numbers(truth)[rows]
     runs = {arm: np.stack([_run(arm_config(cfg, arm, s), split) for s in range(seeds)]) for arm in (MODEL, *CONTROLS)}
-    rule: Any = {'threshold': base.table.threshold, 'rule': base.table.rule}
     everyone = runs | {name: p[None] for name, p in baselines(base, banks, index, rows).items()}  # each [S, n]
     pairs = [(MODEL, control) for control in CONTROLS]
-    result = compare_runs(labels, everyone, pairs, cfg.get('evaluation', {}).get('bootstrap', 1000), rule)
-    report = {**result.to_json(), 'truth': truth, 'split': split}
+    result = compare_runs(labels, everyone, pairs, base.protocol)
+    report = {**result.to_json(), 'truth': truth, 'split': split, **base.protocol.record}
     write_json(Path(cfg.work_dir) / f'controls_{split}{"_" + truth if truth else ""}.json', report)
     return result
 

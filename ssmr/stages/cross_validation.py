@@ -33,7 +33,7 @@ from ssmr.stages import pipeline
 from ssmr.stages.evaluate import predict
 from ssmr.stages.progress import progress
 from ssmr.stages.project import Project
-from ssmr.stages.train import split_rows, train
+from ssmr.stages.train import node_features, split_rows, train
 
 #: What an arm may be instead of a trained model, as its option ``baseline``.
 BASELINES = ('constant', 'knn', 'ridge', 'svr')
@@ -78,17 +78,53 @@ def cross_validate(cfg: Config, folds: list[Fold], jobs: int = 1) -> dict[str, n
     Returns:
         arm -> [repeats, N] predictions; NaN for works whose image could not be read.
     """
-    arms = arm_configs(cfg)
-    for arm in arms.values():
-        pipeline.features(Project(arm))  # once, with all cores, before the processes share them
-    tasks = [(arm.to_dict(), name, fold) for name, arm in arms.items() for fold in folds]
     shape = (1 + max(f.repeat for f in folds), len(folds[0].splits))
-    found = {name: np.full(shape, np.nan) for name in arms}
+    found, tasks = {}, []
+    for name, arm in arm_configs(cfg).items():
+        found[name] = np.full(shape, np.nan)
+        whole = Project(arm)
+        pipeline.features(whole)  # once, with all cores, before the processes share them
+        for fold in folds:
+            known = _recorded(_in_fold(whole, name, fold))
+            if known is None:
+                tasks.append((arm.to_dict(), name, fold))
+            else:
+                found[name][fold.repeat, known['rows']] = known['predictions']
     with progress('cross-validation', len(tasks)) as advance:
         for name, repeat, rows, predictions in _results(tasks, jobs):
             found[name][repeat, rows] = predictions
             advance(1)
     return found
+
+
+def _in_fold(whole: Project, name: str, fold: Fold) -> Project:
+    """An arm's project with the splits of a fold, its own seed and work folder."""
+    project = whole.with_splits(fold.splits)
+    project.cfg = Config(whole.cfg.to_dict())
+    project.cfg.work_dir = str(Path(whole.cfg.work_dir) / 'folds' / name / f'repeat{fold.repeat}_fold{fold.number}')
+    project.cfg.randomness = {**whole.cfg.get('randomness', {}), 'seed': fold.repeat}
+    return project
+
+
+def _baseline_of(project: Project) -> str | None:
+    [arm] = project.cfg.arms.values()
+    baseline: str | None = arm['baseline']
+    return baseline
+
+
+def _inputs(project: Project) -> str:
+    return fingerprint({'baseline': _baseline_of(project), **project.train_inputs()})
+
+
+def _record(project: Project) -> Path:
+    return Path(f'{project.cfg.work_dir}.json')
+
+
+def _recorded(project: Project) -> dict[str, Any] | None:
+    """What an earlier run kept of this fold, if it was made from the same inputs."""
+    record = _record(project)
+    known = read_json(record) if record.is_file() else {}
+    return known if known.get('fingerprint') == _inputs(project) else None
 
 
 def _results(tasks: list[Task], jobs: int) -> Iterable[tuple[str, int, list[int], list[float]]]:
@@ -111,24 +147,19 @@ def _one_thread() -> None:
 
 
 def _task(task: Task) -> tuple[str, int, list[int], list[float]]:
-    """One arm in one fold: from the record of an earlier run, or anew."""
+    """One arm in one fold; its predictions are recorded."""
     settings, name, fold = task
     cfg = Config(settings)
-    baseline = cfg.pop('arms')[name]['baseline']
     import_custom(cfg)
-    cfg.work_dir = str(Path(cfg.work_dir) / 'folds' / name / f'repeat{fold.repeat}_fold{fold.number}')
-    cfg.randomness = {**cfg.get('randomness', {}), 'seed': fold.repeat}
-    project = Project(cfg).with_splits(fold.splits)
-    inputs = fingerprint({'baseline': baseline, **project.train_inputs()})
-    record = Path(f'{cfg.work_dir}.json')
-    known = read_json(record) if record.is_file() else {}
-    if known.get('fingerprint') != inputs:
-        banks, index = pipeline.references(project)
-        rows = split_rows(project, index, 'test')
-        made = _baseline(project, banks, index, rows, baseline) if baseline else _model(project, banks, index, rows)
-        known = {'fingerprint': inputs, 'rows': rows.tolist(), 'predictions': made.tolist()}
-        write_json(record, known)
-        shutil.rmtree(cfg.work_dir, ignore_errors=True)  # hundreds of checkpoints that nobody asked for
+    project = _in_fold(Project(cfg), name, fold)
+    inputs = _inputs(project)  # before training, which writes fewer checkpoints than the config says
+    banks, index = pipeline.references(project)
+    rows = split_rows(project, index, 'test')
+    baseline = _baseline_of(project)
+    made = _baseline(project, banks, index, rows, baseline) if baseline else _model(project, banks, index, rows)
+    known = {'fingerprint': inputs, 'rows': rows.tolist(), 'predictions': made.tolist()}
+    write_json(_record(project), known)
+    shutil.rmtree(project.work_dir, ignore_errors=True)  # hundreds of checkpoints that nobody asked for
     return name, fold.repeat, known['rows'], known['predictions']
 
 
@@ -148,8 +179,7 @@ def _baseline(project: Project, banks: Mapping[str, Any], index: Any, rows: np.n
         return constant_baseline(scores[known], len(rows))
     if name == 'knn':
         k = project.cfg.graph.num_references
-        labels = scores[index.references[np.searchsorted(index.queries, rows)]]
-        return knn_baselines(labels, [k])[f'knn_{k}']
-    features = np.concatenate([banks[view].features for view in project.node_views], axis=1)
+        return knn_baselines(scores[index.of(rows)], [k])[f'knn_{k}']
+    features = node_features(project, banks)
     fit = {'ridge': ridge_on_all, 'svr': svr_on_all}[name]
     return fit(features[known], scores[known], features[rows])

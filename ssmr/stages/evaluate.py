@@ -12,16 +12,16 @@ import numpy as np
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.files import write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
+from ssmr.datasets.duplicates import leaks
 from ssmr.engine.hooks import PredictionCollector
 from ssmr.engine.runner import build_runner
-from ssmr.evaluation.baselines import FrozenFeatures, trivial_baselines
-from ssmr.evaluation.bootstrap import bootstrap_intervals
-from ssmr.evaluation.metrics import evaluate_scores
+from ssmr.evaluation.baselines import FrozenFeatures, UploadNumbers, trivial_baselines
 from ssmr.evaluation.predictions import Predictions, write_predictions
 from ssmr.evaluation.report import metrics_table
 from ssmr.registry import MODELS
+from ssmr.retrievers.id_gap import id_number
 from ssmr.stages.project import Project
-from ssmr.stages.train import build_assessor, dataset_of, metric_config, split_rows
+from ssmr.stages.train import build_assessor, dataset_of, metric_config, node_features, split_rows
 
 MODEL = 'ssmr'
 
@@ -36,6 +36,7 @@ class Evaluation:
         table: Both, as Markdown.
         predictions: The CSV of the model's predictions.
         left_out: Works of the split whose image could not be read.
+        leaks: Training works that are duplicates of works of val or test: trained on, never their references.
     """
 
     metrics: dict[str, dict[str, float | None]]
@@ -43,6 +44,7 @@ class Evaluation:
     table: str
     predictions: Path
     left_out: int
+    leaks: int
 
 
 def evaluate(
@@ -56,16 +58,13 @@ def evaluate(
     rows = split_rows(project, index, split)
     table = project.table
     outputs = predict(project, banks, index, checkpoint, rows)
-    references = index.references[np.searchsorted(index.queries, rows)]
+    references = index.of(rows)
     reference_scores = table.scores[references]
     label = getattr(MODELS.get(project.cfg.model.type), 'label', MODEL)
     everyone = {label: outputs} | baselines(project, banks, index, rows)
-    rule: Any = {'threshold': table.threshold, 'rule': table.rule}
-    draws = project.cfg.get('evaluation', {})
-    options = {'n_resamples': draws.get('bootstrap', 1000), 'seed': draws.get('seed', 0), **rule}
-    scores = table.scores[rows]
-    metrics = {name: evaluate_scores(scores, p, **rule) for name, p in everyone.items()}
-    intervals = {name: bootstrap_intervals(scores, p, **options) for name, p in everyone.items()}
+    scores, protocol = table.scores[rows], project.protocol
+    metrics = {name: protocol.metrics(scores, p) for name, p in everyone.items()}
+    intervals = {name: protocol.intervals(scores, p) for name, p in everyone.items()}
     path = project.work_dir / f'predictions_{split}.csv'
     ids = np.array(table.ids, dtype=object)
     write_predictions(
@@ -76,9 +75,17 @@ def evaluate(
         ),
     )  # fmt: skip
     left_out = len(table.rows(split)) - len(rows)
-    report = {'split': split, 'left_out': left_out, 'metrics': metrics, 'intervals': intervals, **rule}
+    leaking = len(leaks(table))
+    report = {
+        'split': split,
+        'left_out': left_out,
+        'leaks': leaking,
+        'metrics': metrics,
+        'intervals': intervals,
+        **protocol.record,
+    }
     write_json(project.work_dir / f'metrics_{split}.json', report)
-    return Evaluation(metrics, intervals, metrics_table(metrics, intervals, **rule), path, left_out)
+    return Evaluation(metrics, intervals, metrics_table(metrics, intervals, **protocol.record), path, left_out, leaking)
 
 
 def predict(
@@ -100,13 +107,17 @@ def baselines(
 ) -> dict[str, np.ndarray]:
     """The predictions of the trivial baselines for rows [n]; name -> [n]."""
     table = project.table
-    features = np.concatenate([banks[view].features for view in project.node_views], axis=1)
+    features = node_features(project, banks)
     train, val = (split_rows(project, index, s) for s in ('train', 'val'))
     frozen = FrozenFeatures(features[train], features[val], table.scores[val], features[rows])
-    labels = table.scores[index.references[np.searchsorted(index.queries, rows)]]
+    labels = table.scores[index.of(rows)]
+    numbers = None
+    if table.numbered:
+        found = np.array([id_number(name) for name in table.ids])
+        numbers = UploadNumbers(found[train], found[rows])
     k = index.num_references
     ks: list[int | None] = [n for n in (4, 16) if n < k] + [None]
     return trivial_baselines(
-        table.scores[train], len(rows), reference_scores=labels, ks=ks, features=frozen,
+        table.scores[train], len(rows), reference_scores=labels, ks=ks, features=frozen, numbers=numbers,
         threshold=table.threshold, rule=table.rule,
     )  # fmt: skip

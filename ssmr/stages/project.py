@@ -20,8 +20,10 @@ from ssmr.artifacts.store import ArtifactKey, ArtifactStore
 from ssmr.backbones.weights import resolve_weights
 from ssmr.config.fingerprint import code_version
 from ssmr.config.parts import NESTED
+from ssmr.datasets.duplicates import with_duplicates, without_leaks
 from ssmr.datasets.image_table import ImageTable
 from ssmr.errors import CheckpointError
+from ssmr.evaluation.protocol import Protocol
 from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
 
@@ -45,6 +47,11 @@ class Project:
 
     def __post_init__(self) -> None:
         self.table = DATASETS.build(plain(self.cfg.table))
+        duplicates = self.cfg.get('duplicates', {})
+        if duplicates.get('file'):
+            self.table = with_duplicates(self.table, duplicates['file'])
+        if duplicates.get('leaks') == 'drop':
+            self.table = without_leaks(self.table)
         self.store = ArtifactStore(self.cfg.artifact_dir)
 
     def with_splits(self, splits: np.ndarray) -> Project:
@@ -52,6 +59,19 @@ class Project:
         other = copy.copy(self)  # with what it has looked up: images, weights and parts do not depend on the splits
         other.table = replace(self.table, splits=splits)
         return other
+
+    @property
+    def protocol(self) -> Protocol:
+        """How results on this table are measured."""
+        table, draws = self.table, self.cfg.get('evaluation', {})
+        return Protocol(
+            table.threshold,
+            table.rule,
+            draws.get('bootstrap', 1000),
+            draws.get('seed', 0),
+            table.scale,
+            table.split_name,
+        )
 
     @property
     def work_dir(self) -> Path:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 
 from ssmr.artifacts.files import write_json
+from ssmr.datasets.image_table import UNUSED
 from ssmr.errors import ConfigError, DataError
 from ssmr.evaluation.folds import make_folds, own_split
 from ssmr.evaluation.predictions import Predictions, write_predictions
-from ssmr.stages.comparison import Comparison, compare_runs, difference_line
+from ssmr.stages.comparison import RunsComparison, compare_runs, difference_line
 from ssmr.stages.cross_validation import cross_validate
 from ssmr.stages.project import Project
 
@@ -50,7 +50,7 @@ class StudyReport:
         srcc: arm -> SRCC and its interval; arms whose SRCC is undefined are left out.
     """
 
-    comparison: Comparison
+    comparison: RunsComparison
     text: str
     srcc: dict[str, tuple[float, float, float]]
 
@@ -72,11 +72,14 @@ def report(cfg: Config, study: Study, against: Sequence[str] = (), truth: str | 
     for name in against:
         if name not in arms:
             raise ConfigError(f'--against {name}: there is no such arm', f'the arms are {", ".join(arms)}')
-    table = Project(cfg).table
+    whole = Project(cfg)
+    table = whole.table
     labels = table.numbers(truth)
     if study.folds:
         how = (study.folds, study.repeats, study.strata, study.inner, study.seed)
-        folds = make_folds(table.scores, table.groups, *how)
+        used = table.splits != UNUSED
+        folds = make_folds(table.scores[used], table.groups[used], *how)
+        folds = [replace(fold, splits=_spread(fold.splits, used)) for fold in folds]
     else:
         folds = own_split(table.splits, study.repeats)
     runs = cross_validate(cfg, folds, study.jobs)
@@ -86,35 +89,44 @@ def report(cfg: Config, study: Study, against: Sequence[str] = (), truth: str | 
         raise DataError(f'{readable.sum()} works could be read by all arms', 'see quarantine.csv')
     runs = {name: p[:, readable] for name, p in runs.items()}
     pairs = [(a, b) for b in against for a in arms if a != b]
-    rule: Any = {'threshold': table.threshold, 'rule': table.rule}
-    found = compare_runs(labels[readable], runs, pairs, cfg.get('evaluation', {}).get('bootstrap', 1000), rule)
+    protocol = replace(whole.protocol, split_name=_division(study, table.split_name))
+    found = compare_runs(labels[readable], runs, pairs, protocol)
     folder = Path(cfg.work_dir)
     left_out = int((tested & ~readable).sum())
     write_json(
         folder / 'cross_validation.json',
-        {**asdict(study), 'truth': truth, 'left_out': left_out, **found.to_json()},
+        {**asdict(study), 'truth': truth, 'left_out': left_out, **protocol.record, **found.to_json()},
     )
     ids = [i for i, good in zip(table.ids, readable, strict=True) if good]
     for name, p in runs.items():  # averaged over the repeats: one file a model, for tools/compare_predictions.py
         write_predictions(folder / f'predictions_{name}.csv', Predictions(ids, labels[readable], p.mean(axis=0)))
-    return StudyReport(found, _text(study, found, left_out), _points(found))
+    return StudyReport(found, _text(found, left_out), _points(found))
 
 
-def _text(study: Study, found: Comparison, left_out: int) -> str:
+def _spread(splits: np.ndarray, used: np.ndarray) -> np.ndarray:
+    """[N]: the splits of the works in use; the others stay unused."""
+    found = np.full(len(used), UNUSED, dtype='U5')
+    found[used] = splits
+    return found
+
+
+def _division(study: Study, own: str) -> str:
+    if not study.folds:
+        return f'{own}; means of {study.repeats} seeds'
+    return (
+        f'{study.repeats} x {study.folds}-fold, strata {study.strata}, one of {study.inner} inner parts for selection, '
+        f'seed {study.seed}; means of the repeats'
+    )
+
+
+def _text(found: RunsComparison, left_out: int) -> str:
     spread = [
         f'  {name}: {np.mean(numbers):.4f} +- {np.std(numbers, ddof=1):.4f}'
         for name, values in found.srcc_by_run.items()
         if len(numbers := [v for v in values if v is not None]) == len(values) > 1
     ]
-    division = (
-        f'{study.repeats} x {study.folds}-fold, strata {study.strata}, one of {study.inner} inner parts for selection, '
-        f'seed {study.seed}; means of the repeats'
-        if study.folds
-        else f"the data set's own split; means of {study.repeats} seeds"
-    )
     lines = [
-        division + (f'; {left_out} works could not be read' if left_out else ''),
-        '',
+        *([f'{left_out} works could not be read', ''] if left_out else []),
         found.table,
         '',
         *(['SRCC over the repeats, mean and standard deviation:', *spread, ''] if spread else []),
@@ -123,7 +135,7 @@ def _text(study: Study, found: Comparison, left_out: int) -> str:
     return '\n'.join(lines).rstrip()
 
 
-def _points(found: Comparison) -> dict[str, tuple[float, float, float]]:
+def _points(found: RunsComparison) -> dict[str, tuple[float, float, float]]:
     points = {}
     for name, metrics in found.metrics.items():
         value, ends = metrics['srcc'], found.intervals[name].get('srcc')

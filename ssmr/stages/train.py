@@ -77,6 +77,11 @@ def _gather(project: Project, banks: Mapping[str, FeatureBank], index: Reference
     )
 
 
+def node_features(project: Project, banks: Mapping[str, FeatureBank]) -> np.ndarray:
+    """[N, D] float32: the vectors of the nodes, those of several views side by side."""
+    return np.concatenate([banks[view].features for view in project.node_views], axis=1)
+
+
 def split_rows(project: Project, index: ReferenceIndex, split: str) -> Any:
     """[n] rows of a split that have references (all but the quarantined)."""
     return index.queries[project.table.splits[index.queries] == split]
@@ -91,8 +96,7 @@ def dataset_of(
         return RowDataset(rows)
     works = rows[:, None]
     if wanted.references:
-        references = index.references[np.searchsorted(index.queries, rows)]
-        works = np.hstack([works, references[:, : project.cfg.graph.num_references]])
+        works = np.hstack([works, index.of(rows)[:, : project.cfg.graph.num_references]])
     table, augmentation = project.table, wanted.augmentation if training else None
     return ImageDataset(table.root, table.files, works, wanted.preprocess, augmentation)
 

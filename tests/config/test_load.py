@@ -75,9 +75,11 @@ class TestOptions:
             ('a.b=(1,9)', (1, 9)),
             ('a.b=[(1,2),(3,4)]', [(1, 2), (3, 4)]),
             ('a.b=/data/my=dir', '/data/my=dir'),
+            ('a.b=/data/my folder', '/data/my folder'),
+            ("a.b=['my folder', 'b']", ['my folder', 'b']),
         ],
     )
-    def test_values_are_read_as_mmengine_reads_them(self, item: str, value: object) -> None:
+    def test_values_are_read_as_mmengine_reads_them_but_texts_keep_their_blanks(self, item: str, value: object) -> None:
         assert parse_options([item]) == {'a.b': value}
 
     @pytest.mark.parametrize('item', ['train_cfg.max_epochs', '=5', '', 'a=(1,2', 'a=[1,2'])

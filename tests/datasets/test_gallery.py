@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssmr.datasets.csv_table import read_csv_table
 from ssmr.datasets.gallery import read_gallery
-from ssmr.datasets.readers import read_csv_table
 from ssmr.errors import DataError
 
 CSV = 'image,style,artist,year\na.jpg,Baroque,rembrandt,1640\nb.jpg,Realism,repin,\nsub/c.jpg,Baroque,,1650\n'

@@ -41,4 +41,5 @@ def test_every_stage_of_the_canonical_config_runs(repo: Path, shared_data: Path,
     command = [sys.executable, str(repo / 'tools/test.py'), config, checkpoint, *options]
     tested = subprocess.run(command, capture_output=True, text=True)
     assert tested.returncode == 0, tested.stderr
+    assert '| id_16 ' in tested.stdout and 'BAID, unknown labels (20/6/6 works' in tested.stdout
     assert len(pd.read_csv(tmp_path / 'run' / 'predictions_test.csv')) == 6

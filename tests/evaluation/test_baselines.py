@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ssmr.errors import ConfigError, DataError
 from ssmr.evaluation.baselines import (
     FrozenFeatures,
+    UploadNumbers,
     constant_baseline,
+    id_baseline,
     knn_baselines,
     majority_baseline,
     ridge_baseline,
@@ -112,3 +116,26 @@ def test_all_baselines_together():
 def test_rows_that_do_not_fit_the_test_split_are_refused():
     with pytest.raises(DataError, match='baseline knn_1: 3 rows for 4 test images'):
         trivial_baselines(TRAIN, 4, reference_scores=np.ones((3, 2)), ks=[1])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.floats(0, 10)), min_size=1, max_size=40, unique_by=lambda pair: pair[0]),
+    st.lists(st.integers(-10, 310), min_size=1, max_size=20),
+    st.data(),
+)
+def test_the_id_baseline_averages_the_labels_of_the_nearest_numbers(train, test, data):
+    k = data.draw(st.integers(1, len(train)))
+    numbers, labels = (np.array(column) for column in zip(*train, strict=True))
+    found = id_baseline(labels, UploadNumbers(numbers, np.array(test)), k)
+    for number, prediction in zip(test, found, strict=True):
+        nearest = sorted(train, key=lambda pair: (abs(pair[0] - number), pair[0]))[:k]
+        assert prediction == pytest.approx(np.mean([label for _, label in nearest]))
+
+
+def test_the_id_baseline_is_in_the_table_where_works_are_numbered():
+    numbers = UploadNumbers(np.arange(20), np.array([3, 30]))
+    found = trivial_baselines(np.arange(20.0), 2, numbers=numbers)
+    assert found['id_16'].tolist() == [np.arange(16).mean(), np.arange(4, 20).mean()]
+    assert 'id_16' not in trivial_baselines(np.arange(20.0), 2)
+    with pytest.raises(ConfigError, match='k is 21'):
+        id_baseline(np.arange(20.0), numbers, 21)

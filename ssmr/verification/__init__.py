@@ -1,0 +1,1 @@
+"""Checking a data set before anything is built from it."""
