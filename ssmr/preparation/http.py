@@ -99,7 +99,10 @@ class Client:
         try:
             received = await self._request(url, path)
         except FetchError as error:
-            health.failed(error.reason) if error.again else health.answered()
+            if error.again:
+                health.failed(error.reason)
+            else:
+                health.answered()
             raise
         health.answered()
         return received

@@ -10,6 +10,8 @@ import numpy as np
 
 from ssmr.datasets.image_table import SPLITS, ImageTable
 from ssmr.errors import ConfigError, DataError
+from ssmr.evaluation.baselines import ID_NEIGHBOURS, UploadNumbers, id_baseline
+from ssmr.evaluation.metrics import evaluate_scores
 from ssmr.retrievers.id_gap import id_number
 
 #: Distances of ids that are looked at.
@@ -61,6 +63,8 @@ class AdjacentIds:
         crossing: How many runs have works of two splits.
         longest: The longest runs.
         near_training: Split -> share of its numbered works that have a training work's number within 1, 2, … 10.
+        id_only: Split -> SRCC of the mean score of the training works with the nearest numbers, which sees no picture
+            (:func:`ssmr.evaluation.baselines.id_baseline`); None where it is undefined.
         neighbours: Scores by distance of the ids.
         difference: Mean difference of the scores of all pairs within the gap, without sign; None without such pairs.
         by_chance: The same, of scores that are shuffled within their split and kind of names.
@@ -75,6 +79,7 @@ class AdjacentIds:
     crossing: int
     longest: tuple[Run, ...]
     near_training: dict[str, tuple[float, ...]]
+    id_only: dict[str, float | None]
     neighbours: tuple[Neighbours, ...]
     difference: float | None
     by_chance: float | None
@@ -115,6 +120,7 @@ def adjacent_ids(table: ImageTable, gap: int = 1, length: int = 5, seed: int = 0
             for split in SPLITS[1:]
             if len(training) and (table.splits[rows] == split).any()
         },
+        id_only=_id_only(table, numbers, rows),
         neighbours=tuple(_neighbours(table, numbers, rows)),
         difference=difference,
         by_chance=by_chance,
@@ -159,6 +165,18 @@ def _near(queries: np.ndarray, pool: np.ndarray) -> tuple[float, ...]:
         np.abs(queries - pool[np.maximum(after - 1, 0)]), np.abs(queries - pool[np.minimum(after, len(pool) - 1)])
     )
     return tuple(float((nearest <= distance).mean()) for distance in DISTANCES)
+
+
+def _id_only(table: ImageTable, numbers: np.ndarray, rows: np.ndarray) -> dict[str, float | None]:
+    of = {split: (table.splits[rows] == split) & np.isfinite(table.scores[rows]) for split in SPLITS}
+    if of['train'].sum() < ID_NEIGHBOURS:
+        return {}
+    scores, found = table.scores[rows], {}
+    for split in SPLITS[1:]:
+        if of[split].any():
+            known = UploadNumbers(numbers[of['train']], numbers[of[split]])
+            found[split] = evaluate_scores(scores[of[split]], id_baseline(scores[of['train']], known))['srcc']
+    return found
 
 
 def _pairs(numbers: np.ndarray, low: int, high: int) -> np.ndarray:

@@ -34,6 +34,10 @@ def print_summary(found: Findings, out: Path) -> None:
 def _counts(found: Findings) -> dict[str, str]:
     ids = found.adjacent
     counts = {'runs of adjacent ids': f'{ids.runs} ({ids.works_in_runs} works), {ids.crossing} across splits'}
+    counts |= {
+        f'SRCC of ids alone on {split}': 'undefined' if srcc is None else f'{srcc:.4f}'
+        for split, srcc in ids.id_only.items()
+    }
     if found.images is None:
         return {'images': 'not looked at', **counts}
     duplicates = found.images.duplicates

@@ -20,7 +20,7 @@ from ssmr.stages.train import split_rows
 RETRIEVERS = {
     'fusion': '',
     'cosine': "retriever = dict(type='CosineRetriever', num_references=6)\n",
-    'hubs': "retriever = dict(type='CSLSRetriever', retriever=dict(type='GramRetriever'), neighbours=4, num_references=6)\n",
+    'hubs': "retriever = dict(type='CSLSRetriever', retriever=dict(type='GramRetriever'), num_references=6)\n",
 }
 
 
@@ -82,7 +82,7 @@ def test_the_label_of_a_duplicate_reaches_its_query_only_where_the_duplicate_is_
 
 
 def test_the_labels_of_duplicates_reach_nothing_where_they_are_left_out(tiny_config: Path, planted: Path) -> None:
-    """With ``leaks=drop`` the copies are neither references nor trained on: predictions are the same to the last bit."""
+    """With ``leaks=drop`` the copies are neither referred to nor trained on: predictions agree to the bit."""
     options = (f'duplicates.file={planted / "duplicates.csv"}', 'duplicates.leaks=drop', 'model.reference_scores=embed')
     predictions = []
     for score in (10.0, 0.0):

@@ -30,6 +30,7 @@ from ssmr import __version__
 from ssmr.errors import ConfigError, DataError
 from ssmr.preparation import image_folder
 from ssmr.preparation.download import download
+from ssmr.preparation.http import BLOCK
 from ssmr.preparation.image_list import Work
 from ssmr.preparation.outcome import Outcome
 from ssmr.preparation.root_lock import locked
@@ -146,6 +147,17 @@ class TestEveryMisbehaviour:
         assert download('x', tmp_path, works_of(['a'], server.listen()), settings).present == 1
         (first, *_), (second, *_) = server.requests
         assert second - first > 0.9  # without the header it is 0.02
+
+    def test_a_large_image_is_written_by_blocks_and_after_a_cut_from_its_beginning(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        large = jpeg(1, (2400, 2400), 100)
+        assert len(large) > 2.5 * BLOCK
+        server.on('/images/a', cut(large), until_closed(large))
+        settings = replace(SETTINGS, max_bytes=10**8)
+        assert download('x', tmp_path, works_of(['a'], server.listen()), settings).present == 1
+        assert contents(tmp_path) == {'a': large}
+        assert hashlib.sha256(large).hexdigest() in (tmp_path / 'downloaded.csv').read_text()
 
     def test_an_endless_trickle_ends(self, server: Server, tmp_path: Path) -> None:
         server.on('/images/a', SILENCE)

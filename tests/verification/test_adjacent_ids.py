@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,3 +105,22 @@ def test_kinds_of_names_with_levels_of_their_own_are_no_series() -> None:
 def test_options_without_sense_are_refused(gap: int, length: int, option: str) -> None:
     with pytest.raises(ConfigError, match=option):
         adjacent_ids(make_table(['1.jpg']), gap, length)
+
+
+@pytest.mark.data
+def test_the_ids_of_baid_alone_tell_something_about_its_scores(shared_data: Path) -> None:
+    frames = [
+        pd.read_csv(shared_data / 'labels' / f'baid_{split}.csv').assign(split=split)
+        for split in ('train', 'val', 'test')
+    ]
+    works = pd.concat(frames)
+    found = adjacent_ids(make_table(works.image.tolist(), works.split.tolist(), works.score.to_numpy()))
+    assert found.id_only == {'val': pytest.approx(0.1495, abs=5e-4), 'test': pytest.approx(0.1065, abs=5e-4)}
+
+
+def test_ids_alone_need_sixteen_training_works() -> None:
+    for works, splits in ((15, set()), (16, {'val'})):
+        found = adjacent_ids(
+            make_table(names(list(range(20))), ['train'] * works + ['val'] * (20 - works), np.arange(20.0) / 4)
+        )
+        assert set(found.id_only) == splits
