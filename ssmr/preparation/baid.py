@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import warnings
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from ssmr.preparation.image_list import read_image_list
 from ssmr.preparation.outcome import Options, Outcome
 from ssmr.preparation.root_lock import locked
 from ssmr.preparation.settings import Patience, Settings
+from ssmr.preparation.tasks import run_interruptible
 
 SOURCE = 'https://raw.githubusercontent.com/Dreemurr-T/BAID/main'
 LIST = 'downloading_script/image_list.csv'
@@ -104,7 +104,7 @@ def _get_file(url: str, path: Path, settings: Settings, read: Callable[[Path], o
     try:
         with disk_space(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        asyncio.run(_fetch(url, partial, settings))
+        run_interruptible(_fetch(url, partial, settings))
         read(partial)
         fsync_file(partial)
         os.replace(partial, path)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from ssmr.preparation.hosts import Host, Hosts
 from ssmr.preparation.http import Client, FetchError, Received, open_client
@@ -17,6 +16,7 @@ from ssmr.preparation.outcome import Missing, Outcome
 from ssmr.preparation.progress import progress
 from ssmr.preparation.root_lock import locked
 from ssmr.preparation.settings import Settings
+from ssmr.preparation.tasks import all_or_none, run_interruptible
 
 
 def download(name: str, root: Path, works: list[Work], settings: Settings) -> Outcome:
@@ -42,7 +42,7 @@ def download(name: str, root: Path, works: list[Work], settings: Settings) -> Ou
             run = _Run(folder, [work for work in works if work.image not in present], settings)
             if run.works:
                 with progress(f'{name}: downloading', len(run.works)) as advance:
-                    asyncio.run(run.fetch_all(advance))
+                    run_interruptible(run.fetch_all(advance))
         except KeyboardInterrupt:
             there = len(folder.verified(works))
             how = 'run the same command again to get the rest'
@@ -80,7 +80,7 @@ class _Run:
         tasks = settings.connections + 2 * settings.threads
         with ThreadPoolExecutor(settings.threads) as pool:
             async with open_client(settings) as client:
-                await _all_or_none([self._work(hosts, client, pool, advance) for _ in range(tasks)])
+                await all_or_none([self._work(hosts, client, pool, advance) for _ in range(tasks)])
 
     async def _work(self, hosts: Hosts, client: Client, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> None:
         while taken := await hosts.take():
@@ -106,14 +106,3 @@ class _Run:
         except FetchError as error:
             path.unlink(missing_ok=True)
             return error.reason
-
-
-async def _all_or_none(coroutines: list[Coroutine[Any, Any, None]]) -> None:
-    """Await all; when one fails or this is cancelled, end the others first (Python 3.10 has no TaskGroup)."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

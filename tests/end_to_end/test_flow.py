@@ -281,7 +281,7 @@ def test_swin_baid_without_baid_says_what_to_get_and_what_runs_without(repo: Pat
         repo, 'train.py', repo / 'configs/ssmr_swin_baid.py', '--cfg-options', f'table.root={tmp_path / "baid"}'
     )
     assert result.returncode == 1
-    assert 'missing' in result.stderr and 'image_list.csv' in result.stderr
+    assert 'missing' in result.stderr and 'tools/prepare_data.py baid --root' in result.stderr
     assert 'configs/ssmr_efficientnet_quickstart.py' in result.stderr and 'Traceback' not in result.stderr
     assert not (tmp_path / 'baid').exists()
 
