@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # tiny models: more threads only wait for each other
 
@@ -11,6 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from PIL import Image
+
+if TYPE_CHECKING:
+    from misbehaving_server import Server
 
 settings.register_profile(
     'ssmr', deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -47,6 +52,18 @@ def paint_works(root: Path, n: int = 24, seed: int = 0) -> Path:
         lines.append(f'{i:03d}.png,{10 * red / 255:.3f},{split}')
     (root / 'labels.csv').write_text('\n'.join(lines) + '\n')
     return root
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of its own for each test; see tests/preparation."""
+    from misbehaving_server import Server
+
+    for name in ('http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+    running = Server()
+    yield running
+    running.close()
 
 
 @pytest.fixture
