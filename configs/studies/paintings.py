@@ -22,6 +22,10 @@ _parts = [dict(type='CosineRetriever', view='semantic'), dict(type='GramRetrieve
 _semantic = dict(_delete_=True, type='CosineRetriever', view='semantic', num_references=50)
 _style = dict(_delete_=True, type='GramRetriever', view='style', num_references=50)
 _random = dict(_delete_=True, type='RandomRetriever', seed=0, num_references=50)
+_far = dict(
+    _delete_=True, type='MinIdGap', gap=10, num_references=50,
+    retriever=dict(type='FusionRetriever', parts=_parts, weights=[0.5, 0.5], num_references=50),
+)
 _two = {
     'graph.view': ['semantic', 'statistics'],
     'retriever': dict(_delete_=True, type='CosineRetriever', view='statistics', num_references=50),
@@ -52,6 +56,7 @@ def _ensemble(reasoner):
 arms = {
     # what needs no network
     'constant': {'baseline': 'constant'},
+    'ids': {'baseline': 'ids'},  # the 16 nearest by the number in the file name: no picture is looked at
     'knn_4': {'baseline': 'knn', 'graph.num_references': 4},
     'knn_16': {'baseline': 'knn', 'graph.num_references': 16},
     'ridge': {'baseline': 'ridge'},
@@ -67,6 +72,7 @@ arms = {
     'residual_semantic': {'retriever': _semantic},
     'residual_style': {'retriever': _style},
     'residual_random': {'retriever': _random},
+    'residual_id_gap': {'retriever': _far},  # none within ten numbers of the work
     'label_free_random': {'model.reference_scores': 'none', 'retriever': _random},
     # which reasoner
     'residual_gcn': _reasoner('GCN', edges='star'),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -113,11 +112,10 @@ def read_ava(
         index=frame.index,
     )
     works['score'] = works['score'].where(total > 0, SCORES[0])
-    table = build_table(
+    return build_table(
         works, source, name='AVA', root=folder, image_dir=image_dir, scale=(1, 10), threshold=5, rule='>',
         split_name=split_name, votes=votes,
     )  # fmt: skip
-    return replace(table, numbered=True)
 
 
 def _read_votes(source: Path) -> pd.DataFrame:

@@ -73,8 +73,7 @@ def read_baid(root: str) -> ImageTable:
         pd.concat([frame.assign(split=split) for split, frame in frames.items()]), folder / 'dataset', name='BAID',
         root=folder, image_dir='images', scale=(0, 10), threshold=5, rule='>', split_name='',
     )  # fmt: skip
-    numbered = all(any(map(str.isdecimal, Path(name).stem)) for name in table.ids)
-    return _with_release(replace(table, numbered=numbered), sources, frames)
+    return _with_release(table, sources, frames)
 
 
 def _with_release(table: ImageTable, sources: dict[str, Path], frames: dict[str, pd.DataFrame]) -> ImageTable:

@@ -37,7 +37,6 @@ class ImageTable:
         rule: '>' or '>=', the tie rule of ``threshold``.
         extra: Further columns, name -> [N], for breakdowns and reports.
         distributions: [N, bins] shares of the votes for each score, rows summing to 1; None where only means are known.
-        numbered: Whether the numbers in the ids count uploads, so that neighbours by number may belong together.
     """
 
     name: str
@@ -53,7 +52,6 @@ class ImageTable:
     rule: Literal['>', '>='] = '>'
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     distributions: np.ndarray | None = None
-    numbered: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)

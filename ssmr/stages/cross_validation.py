@@ -26,17 +26,17 @@ from ssmr.config.fingerprint import fingerprint
 from ssmr.config.load import import_custom
 from ssmr.config.schema import validate
 from ssmr.errors import ConfigError
-from ssmr.evaluation.baselines import constant_baseline, knn_baselines
+from ssmr.evaluation.baselines import constant_baseline, id_baseline, knn_baselines
 from ssmr.evaluation.folds import Fold
 from ssmr.evaluation.frozen_models import ridge_on_all, svr_on_all
 from ssmr.stages import pipeline
-from ssmr.stages.evaluate import predict
+from ssmr.stages.evaluate import numbers_of, predict
 from ssmr.stages.progress import progress
 from ssmr.stages.project import Project
 from ssmr.stages.train import node_features, split_rows, train
 
 #: What an arm may be instead of a trained model, as its option ``baseline``.
-BASELINES = ('constant', 'knn', 'ridge', 'svr')
+BASELINES = ('constant', 'ids', 'knn', 'ridge', 'svr')
 RUNS_A_PROCESS = 100
 Task = tuple[dict[str, Any], str, Fold]
 
@@ -177,6 +177,11 @@ def _baseline(project: Project, banks: Mapping[str, Any], index: Any, rows: np.n
     known = np.concatenate([split_rows(project, index, s) for s in ('train', 'val')])
     if name == 'constant':
         return constant_baseline(scores[known], len(rows))
+    if name == 'ids':
+        numbers = numbers_of(project.table, known, rows)
+        if numbers is None:
+            raise ConfigError('arms: the baseline ids needs a number in the name of every work', 'leave this arm out')
+        return id_baseline(scores[known], numbers)
     if name == 'knn':
         k = project.cfg.graph.num_references
         return knn_baselines(scores[index.of(rows)], [k])[f'knn_{k}']

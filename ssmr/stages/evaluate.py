@@ -13,15 +13,16 @@ from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.files import write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.datasets.duplicates import leaks
+from ssmr.datasets.image_table import ImageTable
 from ssmr.engine.hooks import PredictionCollector
 from ssmr.engine.runner import build_runner
 from ssmr.evaluation.baselines import FrozenFeatures, UploadNumbers, trivial_baselines
 from ssmr.evaluation.predictions import Predictions, write_predictions
 from ssmr.evaluation.report import metrics_table
 from ssmr.registry import MODELS
-from ssmr.retrievers.id_gap import id_number
 from ssmr.stages.project import Project
 from ssmr.stages.train import build_assessor, dataset_of, metric_config, node_features, split_rows
+from ssmr.verification.upload_numbers import upload_numbers
 
 MODEL = 'ssmr'
 
@@ -111,13 +112,19 @@ def baselines(
     train, val = (split_rows(project, index, s) for s in ('train', 'val'))
     frozen = FrozenFeatures(features[train], features[val], table.scores[val], features[rows])
     labels = table.scores[index.of(rows)]
-    numbers = None
-    if table.numbered:
-        found = np.array([id_number(name) for name in table.ids])
-        numbers = UploadNumbers(found[train], found[rows])
     k = index.num_references
     ks: list[int | None] = [n for n in (4, 16) if n < k] + [None]
+    numbers = numbers_of(table, train, rows)
     return trivial_baselines(
         table.scores[train], len(rows), reference_scores=labels, ks=ks, features=frozen, numbers=numbers,
         threshold=table.threshold, rule=table.rule,
     )  # fmt: skip
+
+
+def numbers_of(table: ImageTable, known: np.ndarray, rows: np.ndarray) -> UploadNumbers | None:
+    """The numbers in the ids of rows [M] and [n], for the baseline that sees no picture; None where one has none."""
+    numbers, numbered, _ = upload_numbers(table.ids)
+    found = np.full(len(table), -1, dtype=np.int64)
+    found[numbered] = numbers
+    used = UploadNumbers(found[known], found[rows])
+    return None if (used.train < 0).any() or (used.test < 0).any() else used

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
 
 from ssmr.datasets.image_table import SPLITS, ImageTable
-from ssmr.errors import ConfigError, DataError
+from ssmr.errors import ConfigError
 from ssmr.evaluation.baselines import ID_NEIGHBOURS, UploadNumbers, id_baseline
 from ssmr.evaluation.metrics import evaluate_scores
-from ssmr.retrievers.id_gap import id_number
+from ssmr.verification.upload_numbers import upload_numbers
 
 #: Distances of ids that are looked at.
 DISTANCES = tuple(range(1, 11))
@@ -101,7 +99,7 @@ def adjacent_ids(table: ImageTable, gap: int = 1, length: int = 5, seed: int = 0
     for option, value, least in (('--gap', gap, 1), ('--run', length, 2)):
         if value < least:
             raise ConfigError(f'{option} is {value}', f'give {least} or more')
-    numbers, rows, kinds = _numbers(table, max(gap, DISTANCES[-1]))
+    numbers, rows, kinds = upload_numbers(table.ids)
     runs = [run for run in np.split(rows, np.flatnonzero(np.diff(numbers) > gap) + 1) if len(run) >= length]
     splits = [_used(table, run) for run in runs]
     longest = sorted(range(len(runs)), key=lambda i: -len(runs[i]))[:LISTED]
@@ -126,32 +124,6 @@ def adjacent_ids(table: ImageTable, gap: int = 1, length: int = 5, seed: int = 0
         by_chance=by_chance,
         p=p,
     )
-
-
-def _numbers(table: ImageTable, apart: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers in ascending order [M], the rows that have them [M], and the kind of their names [M].
-
-    Numbers mean something among names that are otherwise alike (abs_012 and abs_013, not rep_013): each kind of names
-    is moved to a range of its own, more than ``apart`` above the one before.
-    """
-    found = []
-    for row, name in enumerate(table.ids):
-        try:
-            number = id_number(name)
-        except DataError:
-            continue  # an id without a number has no neighbours
-        path = PurePosixPath(name)
-        found.append((str(path.parent), re.sub(r'[0-9]+(?=[^0-9]*$)', '', path.stem), number, row))
-    found.sort()
-    numbers, kinds = np.empty(len(found), dtype=np.int64), np.zeros(len(found), dtype=np.int64)
-    shift = -found[0][2] if found else 0
-    for i, (folder, stem, number, _) in enumerate(found):
-        if i:
-            new = (folder, stem) != found[i - 1][:2]
-            kinds[i] = kinds[i - 1] + new
-            shift = int(numbers[i - 1]) + apart + 1 - number if new else shift
-        numbers[i] = number + shift
-    return numbers, np.array([row for *_, row in found], dtype=np.int64), kinds
 
 
 def _used(table: ImageTable, rows: np.ndarray) -> tuple[str, ...]:
