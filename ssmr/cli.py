@@ -18,8 +18,8 @@ def run(main: Callable[[], None]) -> NoReturn:
     """Call ``main`` and leave the process.
 
     Exit status 0, or 1 after an error of ssmr, which is printed to stderr without a traceback; 130 when interrupted
-    and 141 when the reader of the output has gone, as shells report SIGINT and SIGPIPE. Any other exception is a
-    defect and keeps its traceback.
+    and 141 when the reader of the output has gone, as shells report SIGINT and SIGPIPE; 75 after SIGTERM or SIGUSR1
+    where the run can go on (:mod:`ssmr.engine.signals`). Any other exception is a defect and keeps its traceback.
 
     Args:
         main: The tool; it parses ``sys.argv`` itself.
@@ -59,6 +59,30 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         metavar='[VIEW=]PATH',
         help='weights of an encoder (or of all), instead of downloading',
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the tools share that compute: several processes, and results that repeat."""
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes'
+    )
+    parser.add_argument('--deterministic', action='store_true', help='only algorithms that repeat to the last bit')
+
+
+def start_run(args: argparse.Namespace, cfg: Config) -> None:
+    """Join the other processes, listen to the signals of a scheduler, and choose algorithms.
+
+    Raises:
+        ConfigError: See :func:`ssmr.engine.launch.launch`.
+    """
+    if args.deterministic:
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # before CUDA begins
+        cfg.randomness = {**cfg.get('randomness', {}), 'deterministic': True}
+    from ssmr.engine.launch import launch
+    from ssmr.engine.signals import stop_signals
+
+    stop_signals.install()
+    launch(args.launcher)
 
 
 def read_config(args: argparse.Namespace) -> Config:

@@ -3,24 +3,29 @@
 import argparse
 from pathlib import Path
 
-from ssmr.cli import add_config_options, read_config, run
+from ssmr.cli import add_config_options, add_run_options, read_config, run, start_run
 
 
 def main() -> None:
     """Build the reference index."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
+    add_run_options(parser)
     parser.add_argument(
         '--lists', type=Path, metavar='DIR', help="also write {train,val,test}_refer_K.txt in the authors' format"
     )
     args = parser.parse_args()
     cfg = read_config(args)
+    start_run(args, cfg)
     from ssmr.artifacts.reference_lists import write_reference_lists
+    from ssmr.engine.ranks import is_first
     from ssmr.stages.pipeline import references
     from ssmr.stages.project import Project
 
     project = Project(cfg)
     _, index = references(project)
+    if not is_first():
+        return
     where = project.store.path(project.index_key())
     print(f'{len(index.queries)} queries x {index.num_references} references, {where}')
     if args.lists:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.files import disk_space, read_json, write_json
 from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
 
-FEATURES, QUARANTINE, IDS, PROGRESS = 'features.npy', 'quarantine.json', 'ids.json', 'progress.json'
+FEATURES, QUARANTINE, IDS, PROGRESS = 'features.npy', 'quarantine.json', 'ids.json', 'progress-{}.json'
 
 
 @dataclass(frozen=True)
@@ -72,29 +73,41 @@ class FeatureBankWriter:
         ids: The N ids of the table.
         dim: D.
         shard_size: Rows a shard; the most that a kill can lose.
+        writer: Number of this writer, where several processes write shards of their own; 0 must begin.
 
     Raises:
         ArtifactError: There is not enough space for [N, D] float32.
     """
 
-    def __init__(self, folder: Path, ids: Sequence[str], dim: int, shard_size: int) -> None:
-        self.folder, self.ids, self.dim = folder, list(ids), dim
+    def __init__(self, folder: Path, ids: Sequence[str], dim: int, shard_size: int, writer: int = 0) -> None:
+        self.folder, self.ids, self.dim, self.writer = folder, list(ids), dim, writer
         self._layout = {'rows': len(self.ids), 'dim': dim, 'shard_size': shard_size}
-        self._done: dict[str, dict[str, str]] = self._previous()
+        self._done = self._previous()
+        self._own = self._noted(self._notes) if self._done else {}
         self.shards = [range(s, min(s + shard_size, len(self.ids))) for s in range(0, len(self.ids), shard_size)]
         self._header = self._reserve()
 
     def _previous(self) -> dict[str, dict[str, str]]:
-        path = self.folder / PROGRESS
-        if not path.is_file() or not (self.folder / FEATURES).is_file():
-            return {}
-        progress: dict[str, Any] = read_json(path)
+        """The shards on disk, by whatever writer."""
+        done: dict[str, dict[str, str]] = {}
+        if (self.folder / FEATURES).is_file():
+            for path in self.folder.glob(PROGRESS.format('*')):
+                done |= self._noted(path)
+        return done
+
+    def _noted(self, path: Path) -> dict[str, dict[str, str]]:
+        """The shards that one writer has noted, unless it was for another layout."""
+        progress: dict[str, Any] = read_json(path) if path.is_file() else {'layout': None, 'done': {}}
         return progress['done'] if progress['layout'] == self._layout else {}
+
+    @property
+    def _notes(self) -> Path:
+        return self.folder / PROGRESS.format(self.writer)
 
     def _reserve(self) -> int:
         """Write the array's header, reserve its bytes and return the header's length."""
         path = self.folder / FEATURES
-        if not self._done:
+        if not self._done and self.writer == 0:
             with disk_space(path), open(path, 'wb') as file:
                 header = {'descr': '<f4', 'fortran_order': False, 'shape': (len(self.ids), self.dim)}
                 np.lib.format.write_array_header_1_0(file, header)
@@ -135,12 +148,25 @@ class FeatureBankWriter:
             file.write(np.ascontiguousarray(features, dtype='<f4').tobytes())
             file.flush()
             os.fsync(file.fileno())
-        self._done[str(shard)] = quarantine
-        write_json(self.folder / PROGRESS, {'layout': self._layout, 'done': self._done})
+        fault_point('shard written')
+        self._own[str(shard)] = self._done[str(shard)] = quarantine
+        self._note(self._own)
+        fault_point('progress noted')
+
+    def _note(self, done: dict[str, dict[str, str]]) -> None:
+        write_json(self._notes, {'layout': self._layout, 'done': done})
 
     def finish(self) -> None:
-        """Write ids and quarantine; all shards must be there. The progress notes stay: a kill now costs nothing."""
+        """Write ids and quarantine; all shards must be there, whoever wrote them.
+
+        The notes of all writers become one, which stays: a kill now costs nothing.
+        """
+        self._done = self._previous()
         if self.pending:
             raise ArtifactError(f'{len(self.pending)} shards of {self.folder} are not written', 'run the command again')
+        self._note({str(i): self._done[str(i)] for i in range(len(self.shards))})
+        for path in self.folder.glob(PROGRESS.format('*')):
+            if path != self._notes:
+                path.unlink()
         write_json(self.folder / IDS, self.ids)
         write_json(self.folder / QUARANTINE, self.quarantine)

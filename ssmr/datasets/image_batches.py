@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, cast
 
 import numpy as np
-from mmengine.dataset import DefaultSampler
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -17,7 +16,7 @@ from ssmr.datasets.augmentation import Augmentation
 from ssmr.datasets.images import load_image
 from ssmr.errors import ImageError
 
-#: A position in the dataset, alone or with what :class:`DrawSampler` adds: the seed and the epoch.
+#: A position in the dataset, alone or with what ssmr.datasets.samplers.DrawSampler adds: the seed and the epoch.
 Item = int | tuple[int, int, int]
 Works = tuple[int, np.ndarray]
 
@@ -46,7 +45,7 @@ class ImageDataset(Dataset[Works | ImageError]):
         works: [n, m] rows of the table whose pictures an item holds, its own row first.
         preprocess: See :class:`ImageInput`.
         augmentation: See :class:`ImageInput`; drawn anew for each picture, and only for items of a
-            :class:`DrawSampler`.
+            :class:`ssmr.datasets.samplers.DrawSampler`.
     """
 
     metainfo: ClassVar[dict[str, str]] = {}  # mmengine asks every dataset for it
@@ -86,15 +85,3 @@ def collate_images(items: Sequence[Works | ImageError]) -> list[Tensor] | ImageE
     """Rows [B] and pictures [B, m, 3, S, S]; or the first error, for the main process to raise."""
     failed = [item for item in items if isinstance(item, ImageError)]
     return failed[0] if failed else cast(list[Tensor], default_collate(list(items)))
-
-
-class DrawSampler(DefaultSampler):
-    """mmengine's sampler that gives each position with the seed and the epoch its augmentation is drawn from.
-
-    The draw is a function of (seed, epoch, row) alone: not of the worker that makes it, of how many there are, of
-    whether they outlive an epoch, or of where a run was resumed.
-    """
-
-    def __iter__(self) -> Iterator[tuple[int, int, int]]:  # type: ignore[override]  # mmengine's gives the position
-        seed, epoch = self.seed, self.epoch
-        return ((position, seed, epoch) for position in super().__iter__())

@@ -8,20 +8,31 @@ import multiprocessing
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.runner.checkpoint import _load_checkpoint_to_model, weights_to_cpu
+from mmengine.utils import apply_to
 from torch import nn
 
 from ssmr.config.fingerprint import changed_fields
-from ssmr.datasets.image_batches import DrawSampler, ImageDataset, collate_images
+from ssmr.datasets.image_batches import ImageDataset, collate_images
 from ssmr.datasets.reference_graph import RowDataset
+from ssmr.datasets.samplers import BatchwiseSampler, DrawSampler, PassSampler
+from ssmr.engine import ranks
+from ssmr.engine.checkpoints import CheckpointFolder
+from ssmr.engine.environment import versions
+from ssmr.engine.launch import model_wrapper
+from ssmr.engine.random_state import random_state
+from ssmr.engine.signals import stop_signals
 from ssmr.errors import CheckpointError
 from ssmr.safe_load import safe_torch_load
 
@@ -34,6 +45,8 @@ LOG_FILE_ONLY = (
 )  # fmt: skip
 
 
+#: By ``train_cfg.by_epoch``.
+LOOPS_BY_EPOCH = {True: 'ResumableEpochLoop', False: 'ResumableIterLoop'}
 #: What must agree before a checkpoint's weights are used, and, when a run goes on, before its training state is. More
 #: epochs or another schedule are no obstacle to going on.
 WEIGHTS_FIELDS = ('model', 'graph', 'node_encoder', 'retriever')
@@ -55,17 +68,30 @@ class SafeRunner(Runner):
     Args:
         inputs: What the checkpoints belong to; written into each and compared when one is loaded.
         **settings: mmengine's own.
+
+    Attributes:
+        checkpoints: Those of the work folder.
     """
+
+    _resume: bool
+    _load_from: str | None
+    _has_loaded: bool
 
     def __init__(self, inputs: Mapping[str, Any], **settings: Any) -> None:
         self.inputs = inputs
+        self.checkpoints = CheckpointFolder(settings['work_dir'])
         super().__init__(**settings)
 
     def train(self) -> nn.Module:
-        """Train; meanwhile numbers that fade away become zero instead of denormal, which CPUs are slow with."""
+        """Train; meanwhile numbers that fade away become zero instead of denormal, which CPUs are slow with.
+
+        Raises:
+            SystemExit: A signal asked to stop; a checkpoint is written.
+        """
         torch.set_flush_denormal(True)
         try:
-            return super().train()
+            with stop_signals.deferred():
+                return super().train()
         finally:
             torch.set_flush_denormal(False)  # it holds for the whole process, ours or not
 
@@ -77,9 +103,93 @@ class SafeRunner(Runner):
                 handler.addFilter(_for_console)
         return logger
 
-    def save_checkpoint(self, *args: Any, meta: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Write a checkpoint that carries the inputs."""
-        super().save_checkpoint(*args, meta={**(meta or {}), 'ssmr_inputs': json.dumps(self.inputs)}, **kwargs)
+    def commit_checkpoint(self, name: str, *, best: bool = False, optimizer: bool = True, keep: int = -1) -> None:
+        """Write a checkpoint into the work folder; all ranks must call this, the first one writes.
+
+        Args:
+            name: Of the file.
+            best: See :meth:`ssmr.engine.checkpoints.CheckpointFolder.commit`.
+            optimizer: Whether with what only going on needs: optimizer, schedulers, random states.
+            keep: See there.
+
+        Raises:
+            ArtifactError: The disk is full.
+        """
+        content = self._content(optimizer and not best)
+        write = partial(self.checkpoints.commit, name, content, self.iter, best=best, keep=keep)
+        ranks.together(lambda: write() if ranks.is_first() else None)
+        self.logger.info(f'Saving checkpoint {name}')
+
+    def _content(self, optimizer: bool) -> dict[str, Any]:
+        """Everything that the run is, as tensors and plain data."""
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        meta = {
+            'epoch': self.epoch,
+            'iter': self.iter,
+            'position': self.train_loop.position,
+            'world_size': self.world_size,
+            'seed': self.seed,
+            'dataset_meta': getattr(self.train_dataloader.dataset, 'metainfo', None),
+            'versions': versions(),
+            'ssmr_inputs': json.dumps(self.inputs),
+        }
+        content = {
+            'meta': meta,
+            'state_dict': weights_to_cpu(model.state_dict()),
+            'message_hub': apply_to(self.message_hub.state_dict(), _is_tensor, torch.Tensor.cpu),
+        }
+        if optimizer:
+            content['optimizer'] = apply_to(self.optim_wrapper.state_dict(), _is_tensor, torch.Tensor.cpu)
+            content['param_schedulers'] = [s.state_dict() for s in self.param_schedulers or []]
+            content['random_states'] = all_gather_object(random_state())
+        self.call_hook('before_save_checkpoint', checkpoint=content)
+        return content
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """mmengine's name for writing a checkpoint, which hooks from elsewhere may call.
+
+        Raises:
+            CheckpointError: ``out_dir`` is not the work folder.
+        """
+        if Path(out_dir).resolve() != self.checkpoints.folder.resolve():
+            raise CheckpointError(f'a hook writes a checkpoint to {out_dir}', f'write to {self.checkpoints.folder}')
+        self.commit_checkpoint(filename, optimizer=kwargs.get('save_optimizer', True))
+
+    def load_or_resume(self) -> None:
+        """Load weights, or go on from the last intact checkpoint of the work folder or from a given one."""
+        if self._resume and self._load_from is None and not self._has_loaded:
+            [last, *_] = ranks.together(lambda: self.checkpoints.last() if ranks.is_first() else None)
+            self._load_from = None if last is None else str(last)
+            self._resume = last is not None
+            if last is None:
+                self.logger.warning(
+                    f'--resume: there is no checkpoint in {self.checkpoints.folder}; the run begins anew'
+                )
+        super().load_or_resume()
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Go on exactly where a checkpoint was written.
+
+        Raises:
+            CheckpointError: See :meth:`load_checkpoint`; or the run stopped in the middle of an epoch with another
+                number of processes.
+        """
+        super().resume(filename, *args, **kwargs)
+        meta, states = self._resumed
+        then = meta.get('world_size', 1)
+        if then == self.world_size:
+            self.train_loop.random_state = states[self.rank] if states else None
+        elif meta.get('position', 0):
+            raise CheckpointError(
+                f'{filename} was written in the middle of an epoch by {then} processes, not {self.world_size}',
+                f'go on with {then} processes, or from a checkpoint at the end of an epoch',
+            )
+        else:
+            self.logger.warning(
+                f'{filename} was written by {then} processes; with {self.world_size} the run goes on, but not exactly '
+                'as it would have: batches and random numbers are divided otherwise'
+            )
+        self.train_loop.position = meta.get('position', 0)
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: Sequence[Any] = ()
@@ -87,8 +197,9 @@ class SafeRunner(Runner):
         """Load tensors and plain data; the config text in a checkpoint is dropped, because mmengine would execute it.
 
         Raises:
-            CheckpointError: The file is unsafe, damaged, of another config, or does not fit the model.
+            CheckpointError: The file is not what was written, unsafe, damaged, of another config, or does not fit.
         """
+        CheckpointFolder(Path(filename).parent).require_intact(Path(filename))
         fields = RESUME_FIELDS if self._resume else WEIGHTS_FIELDS
         expected = {name: self.inputs[name] for name in fields}
         checkpoint: dict[str, Any] = read_checkpoint(Path(filename), expected, str(map_location))
@@ -102,8 +213,13 @@ class SafeRunner(Runner):
                 f'{filename} does not fit the model: {error}', 'use the config it came from'
             ) from error
         self._has_loaded = True
+        self._resumed = checkpoint['meta'], checkpoint.pop('random_states', [])
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def _for_console(record: logging.LogRecord) -> bool:
@@ -158,7 +274,8 @@ def build_runner(
     if 'train' in datasets:
         settings = {
             'train_dataloader': _loader(datasets['train'], cfg.get('train_dataloader', {}), shuffle=True),
-            'train_cfg': cfg.train_cfg,
+            'train_cfg': _loop(cfg.train_cfg),
+            'log_processor': {'by_epoch': bool(cfg.train_cfg.get('by_epoch'))},
             'optim_wrapper': cfg.optim_wrapper,
             'param_scheduler': cfg.get('param_scheduler') or None,
             'val_dataloader': _loader(datasets['val'], cfg.get('val_dataloader', {}), shuffle=False),
@@ -173,8 +290,10 @@ def build_runner(
             'test_evaluator': dict(metric),
             'custom_hooks': list(hooks),
         }
+    distributed = get_world_size() > 1
     return SafeRunner(
         inputs=inputs,
+        launcher='pytorch' if distributed else 'none',  # the processes have met already
         model=model,
         work_dir=cfg.work_dir,
         default_hooks=cfg.get('default_hooks'),
@@ -189,19 +308,28 @@ def build_runner(
         randomness=cfg.get('randomness', {'seed': 0}),
         load_from=cfg.get('load_from'),
         resume=bool(cfg.get('resume')),
-        experiment_name=f'{Path(cfg.work_dir).name}_{uuid.uuid4().hex[:8]}',  # mmengine keeps global state by this name
-        cfg=RunnerConfig(cfg.to_dict()),
+        # mmengine keeps global state by this name
+        experiment_name=f'{Path(cfg.work_dir).name}_{ranks.from_first(uuid.uuid4().hex[:8])}',
+        cfg=RunnerConfig({**cfg.to_dict(), **({'model_wrapper_cfg': model_wrapper()} if distributed else {})}),
         **settings,
     )
+
+
+def _loop(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """The loop that can be interrupted, in the place of mmengine's."""
+    options = {name: value for name, value in train_cfg.items() if name != 'by_epoch'}
+    return {'type': LOOPS_BY_EPOCH[bool(train_cfg.get('by_epoch'))], **options}
 
 
 def _loader(dataset: RowDataset | ImageDataset, settings: Mapping[str, Any], shuffle: bool) -> dict[str, Any]:
     images = isinstance(dataset, ImageDataset)
     workers = min(4, os.cpu_count() or 1) if images else 0  # an item of rows is one integer: workers would only cost
+    batch_size = settings.get('batch_size', 32 if images else 128)
+    training = {'type': DrawSampler if images else PassSampler, 'shuffle': True}
     return {
         'dataset': dataset,
-        'sampler': {'type': DrawSampler if images and shuffle else 'DefaultSampler', 'shuffle': shuffle},
-        'batch_size': settings.get('batch_size', 32 if images else 128),
+        'sampler': training if shuffle else {'type': BatchwiseSampler, 'batch_size': batch_size},
+        'batch_size': batch_size,
         'num_workers': settings.get('num_workers', workers),
         'pin_memory': images and torch.cuda.is_available(),
         'collate_fn': {'type': collate_images if images else 'default_collate'},

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dist import all_gather_object
 
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.files import write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.datasets.duplicates import leaks
 from ssmr.datasets.image_table import ImageTable
+from ssmr.engine import ranks
 from ssmr.engine.hooks import PredictionCollector
 from ssmr.engine.runner import build_runner
 from ssmr.evaluation.baselines import FrozenFeatures, UploadNumbers, trivial_baselines
@@ -57,8 +60,16 @@ def evaluate(
         CheckpointError: The checkpoint is unsafe, damaged or belongs to another config.
     """
     rows = split_rows(project, index, split)
-    table = project.table
     outputs = predict(project, banks, index, checkpoint, rows)
+    made = ranks.together(lambda: _report(project, banks, index, split, outputs) if ranks.is_first() else None)
+    found: Evaluation = made[0]  # type: ignore[assignment]  # rank 0 made it
+    return found
+
+
+def _report(
+    project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, split: str, outputs: np.ndarray
+) -> Evaluation:
+    rows, table = split_rows(project, index, split), project.table
     references = index.of(rows)
     reference_scores = table.scores[references]
     label = getattr(MODELS.get(project.cfg.model.type), 'label', MODEL)
@@ -99,7 +110,8 @@ def predict(
     cfg.load_from, cfg.resume = str(checkpoint), False
     datasets = {'test': dataset_of(project, index, model, rows)}
     build_runner(cfg, model, datasets, metric_config(project), project.model_inputs(), [collector]).test()
-    found = {sample['row']: sample['prediction'] for sample in collector.samples}
+    samples = itertools.chain.from_iterable(all_gather_object(collector.samples))  # of all ranks
+    found = {sample['row']: sample['prediction'] for sample in samples}
     return np.array([found[row] for row in rows.tolist()])
 
 

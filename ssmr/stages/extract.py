@@ -19,9 +19,11 @@ from ssmr.backbones.encoder import Encoder, build_encoder
 from ssmr.backbones.preprocess import Preprocess
 from ssmr.datasets.image_table import ImageTable
 from ssmr.datasets.images import load_image
+from ssmr.engine import ranks
 from ssmr.errors import DataError, ImageError
 from ssmr.stages.progress import progress
 from ssmr.stages.project import Project, plain
+from ssmr.stages.shared_build import get_or_build
 
 Item = tuple[int, np.ndarray | None, str]
 Batch = tuple[list[int], Tensor, dict[str, str]]
@@ -35,9 +37,10 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
         WeightsError: The encoder's weights are missing or do not fit.
         ArtifactError: The disk is full, or the stored bank is corrupt.
     """
-    folder = project.store.get_or_build(project.bank_key(view), lambda partial: _extract(project, view, partial))
+    key = project.bank_key(view)
+    folder = get_or_build(project.store, key, lambda partial: _extract(project, view, partial))
     bank = FeatureBank.open(folder)
-    if bank.quarantine:
+    if bank.quarantine and ranks.is_first():
         _write_quarantine(project, bank.quarantine)
     return bank
 
@@ -48,11 +51,25 @@ def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     encoder = build_encoder(view, plain(project.cfg.encoders[view]))
     encoder.to(device)
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; torch's stubs lack it
-    writer = FeatureBankWriter(folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
-    shard_rows = {i: list(writer.shards[i]) for i in writer.pending}
-    limit = settings.get('max_bad_fraction', 0.01) * len(project.table)
+    layout = (folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
+    writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, writer=ranks.rank()))
+    pending = ranks.from_first(writer.pending)
+    own = pending[ranks.rank() :: ranks.count()]
+    ranks.together(lambda: _write_shards(project, encoder, f'features of {view}', writer, own, device))
+    if ranks.is_first():
+        writer.finish()
+        _check_limit(project, writer.quarantine)
+    return {'dim': encoder.dim, 'quarantined': len(writer.quarantine)}
+
+
+def _write_shards(
+    project: Project, encoder: Encoder, title: str, writer: FeatureBankWriter, shards: list[int], device: str
+) -> None:
+    """This rank's share of the bank."""
+    settings = project.cfg.get('extraction', {})
+    shard_rows = {i: list(writer.shards[i]) for i in shards}
     batches = _batches(project.table, encoder.preprocess, list(shard_rows.values()), settings)
-    with progress(f'features of {view}', sum(map(len, shard_rows.values()))) as advance:
+    with progress(title, sum(map(len, shard_rows.values()))) as advance:
         for shard, rows in shard_rows.items():
             features = np.zeros((len(rows), encoder.dim), np.float32)
             bad: dict[str, str] = {}
@@ -63,12 +80,9 @@ def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
                 bad |= failed
                 if numbers:
                     features[np.array(numbers) - rows[0]] = _forward(encoder, images, device)
-                if len(writer.quarantine) + len(bad) > limit:
-                    _too_many_bad(project, writer.quarantine | bad, limit)
+                _check_limit(project, writer.quarantine | bad)
                 advance(len(numbers) + len(failed))
             writer.write(shard, features, bad)
-    writer.finish()
-    return {'dim': encoder.dim, 'quarantined': len(writer.quarantine)}
 
 
 def _forward(encoder: Encoder, images: Tensor, device: str) -> np.ndarray:
@@ -104,7 +118,10 @@ def _batches(table: ImageTable, preprocess: Preprocess, shards: list[list[int]],
     return iter(DataLoader(_Images(table, preprocess), batch_sampler=parts, num_workers=workers, collate_fn=collate))
 
 
-def _too_many_bad(project: Project, bad: dict[str, str], limit: float) -> None:
+def _check_limit(project: Project, bad: dict[str, str]) -> None:
+    limit = project.cfg.get('extraction', {}).get('max_bad_fraction', 0.01) * len(project.table)
+    if len(bad) <= limit:
+        return
     path = _write_quarantine(project, bad)
     first = '; '.join(list(bad.values())[:3])
     raise DataError(

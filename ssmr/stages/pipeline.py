@@ -12,6 +12,7 @@ from rich.table import Table
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.artifacts.store import ArtifactKey
+from ssmr.engine import ranks
 from ssmr.stages.extract import feature_bank
 from ssmr.stages.project import Project
 from ssmr.stages.references import reference_index
@@ -50,14 +51,17 @@ def _step(project: Project, stage: str, key: ArtifactKey) -> Step:
     return Step(stage, hit, project.store.path(key), () if hit else tuple(project.store.stale_fields(key)))
 
 
-def print_plan(steps: list[Step]) -> None:
-    """Print the plan as a table."""
+def plan_text(steps: list[Step]) -> str:
+    """The plan as a table, as wide as the terminal."""
     table = Table(box=box.SIMPLE)
     for column in ('stage', 'state', 'where', 'differs in'):
         table.add_column(column, overflow='fold')
     for step in steps:
         table.add_row(step.stage, 'hit' if step.hit else 'miss', str(step.where), ', '.join(step.stale[:6]))
-    Console().print(table)
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def features(project: Project) -> dict[str, FeatureBank]:
@@ -80,7 +84,7 @@ def run(project: Project, retrain: bool = False) -> Path:
     """
     from ssmr.stages.train import train, trained_checkpoint
 
-    checkpoint = None if retrain else trained_checkpoint(project)
+    checkpoint = ranks.from_first(None if retrain else trained_checkpoint(project))
     if checkpoint is not None:
         return checkpoint
     return train(project, *references(project))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from ssmr.artifacts.feature_bank import FeatureBank
 from ssmr.artifacts.reference_index import ReferenceIndex
+from ssmr.engine import ranks
 from ssmr.retrievers.base import build_index
 from ssmr.stages.project import Project
 
@@ -26,7 +28,9 @@ def reference_index(project: Project, banks: Mapping[str, FeatureBank]) -> Refer
         DataError: The training pool is too small.
         ArtifactError: The disk is full, the stored index is corrupt, or it belongs to another table.
     """
-    folder = project.store.get_or_build(project.index_key(), lambda partial: _build(project, banks, partial))
+    key = project.index_key()
+    build = partial(_build, project, banks)
+    folder = ranks.first_then_others(lambda: project.store.get_or_build(key, build))
     index = ReferenceIndex.open(folder)
     index.require_table(project.table.ids)
     return index

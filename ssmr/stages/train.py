@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.feature_bank import FeatureBank
-from ssmr.artifacts.files import read_json, sha256_file, write_json
+from ssmr.artifacts.files import atomic_write, read_json, sha256_file, write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.config.fingerprint import changed_fields, fingerprint
 from ssmr.config.parts import keywords
 from ssmr.datasets.image_batches import ImageDataset, ImageInput
 from ssmr.datasets.reference_graph import GraphGather, RowDataset
+from ssmr.engine import ranks
+from ssmr.engine.environment import write_environment
 from ssmr.engine.runner import SafeRunner, build_runner
 from ssmr.errors import ConfigError
 from ssmr.registry import MODELS
@@ -103,7 +106,8 @@ def dataset_of(
 
 def metric_config(project: Project) -> dict[str, Any]:
     """The metric of all loops, with the data set's own threshold and tie rule."""
-    return {'type': 'AestheticMetric', 'threshold': project.table.threshold, 'rule': project.table.rule}
+    table = project.table  # 'gpu' means between processes, on whatever device; mmengine's 'cpu' is pickles in a folder
+    return {'type': 'AestheticMetric', 'threshold': table.threshold, 'rule': table.rule, 'collect_device': 'gpu'}
 
 
 def trained_checkpoint(project: Project) -> Path | None:
@@ -136,19 +140,26 @@ def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIn
     }
     inputs = project.train_inputs()
     runner: SafeRunner = build_runner(project.cfg, model, datasets, metric_config(project), inputs)
+    if ranks.is_first():
+        write_environment(project.work_dir, runner.seed)
     runner.train()
     best = project.work_dir / 'best.pth'
-    temporary = best.with_suffix('.tmp')
-    shutil.copyfile(_best_or_last(runner), temporary)
-    temporary.replace(best)
+    ranks.together(lambda: _keep(Path(_best_or_last(runner)), best, inputs) if ranks.is_first() else None)
+    return best
+
+
+def _keep(checkpoint: Path, best: Path, inputs: dict[str, Any]) -> None:
+    """Copy the chosen checkpoint to its final name, and record what it belongs to."""
+    with atomic_write(best, 'wb') as file, open(checkpoint, 'rb') as source:
+        shutil.copyfileobj(source, file)
+    fault_point('best copied')
     record = {
         'inputs': inputs,
         'fingerprint': fingerprint(inputs),
         'checkpoint': best.name,
         'sha256': sha256_file(best),
     }
-    write_json(project.work_dir / RECORD, record)
-    return best
+    write_json(best.parent / RECORD, record)
 
 
 def _best_or_last(runner: SafeRunner) -> str:
