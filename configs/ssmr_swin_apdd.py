@@ -8,15 +8,4 @@
 # Expect: the features of 10,023 works once, then 20 short epochs. Without the lists splits/{train,val,test}.txt the works
 #   are divided by checksum, and figures do not compare with published ones. The recipe is BAID's and what it scores here
 #   is not verified. One attribute: table.score_column=creativity "table.scale=(0,10)" table.threshold=5
-_base_ = ['_base_/datasets/apdd.py', '_base_/swin_vgg.py', '_base_/default_runtime.py']
-
-model = dict(
-    type='MultiReferenceAssessor',
-    in_dim=1024,
-    reasoner=dict(type='RelationGCN', dim=1024, depth=6, variant='ssmr', readout='flatten'),
-    head=dict(type='ScoreHead', loss='smooth_l1'),
-)
-train_dataloader = dict(batch_size=128)
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-5))
-param_scheduler = [dict(type='StepLR', by_epoch=True, step_size=3, gamma=0.1)]
+_base_ = ['_base_/datasets/apdd.py', '_base_/swin_vgg.py', '_base_/ssmr.py', '_base_/default_runtime.py']

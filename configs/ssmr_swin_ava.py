@@ -9,15 +9,8 @@
 #   or --weights semantic=PATH --weights style=PATH.
 # Expect: the features of 255,500 works once (hours on one GPU), the references in minutes, then 10 epochs. What it
 #   scores is not verified; figures compare only with others on the same list.
-_base_ = ['_base_/datasets/ava.py', '_base_/swin_vgg.py', '_base_/default_runtime.py']
+_base_ = ['_base_/datasets/ava.py', '_base_/swin_vgg.py', '_base_/ssmr.py', '_base_/default_runtime.py']
 
-model = dict(
-    type='MultiReferenceAssessor',
-    in_dim=1024,
-    reasoner=dict(type='RelationGCN', dim=1024, depth=6, variant='ssmr', readout='flatten'),
-    head=dict(type='DistributionHead', bins=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], emd_norm=2),
-)
+model = dict(head=dict(_delete_=True, type='DistributionHead', bins=[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], emd_norm=2))
 train_dataloader = dict(batch_size=256)
-train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=1)
-optim_wrapper = dict(optimizer=dict(type='Adam', lr=3e-5))
-param_scheduler = [dict(type='StepLR', by_epoch=True, step_size=3, gamma=0.1)]
+train_cfg = dict(max_epochs=10)

@@ -62,7 +62,7 @@ class AdjacentIds:
         longest: The longest runs.
         near_training: Split -> share of its numbered works that have a training work's number within 1, 2, … 10.
         id_only: Split -> SRCC of the mean score of the training works with the nearest numbers, which sees no picture
-            (:func:`ssmr.evaluation.baselines.id_baseline`); None where it is undefined; splits of fewer than two works are left out.
+            (:func:`ssmr.evaluation.baselines.id_baseline`); None where it is undefined, no entry for a single work.
         neighbours: Scores by distance of the ids.
         difference: Mean difference of the scores of all pairs within the gap, without sign; None without such pairs.
         by_chance: The same, of scores that are shuffled within their split and kind of names.
