@@ -11,8 +11,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from ssmr.datasets.augmentation import Augmentation
-from ssmr.datasets.image_batches import DrawSampler, ImageDataset, collate_images
+from ssmr.datasets.image_batches import ImageDataset, collate_images
 from ssmr.datasets.images import load_image
+from ssmr.datasets.samplers import DrawSampler
 from ssmr.errors import ImageError
 
 FILES = tuple(f'{i}.png' for i in range(6))
