@@ -17,7 +17,7 @@ TOOLS = sorted(ROOT.glob('tools/*.py'))
 
 #: From the bottom up; a module may import from its own layer only where SIBLINGS says so, and from every lower one.
 LAYERS = (
-    ('errors', 'registry', 'safe_load', 'torchvision_shim'),
+    ('errors', 'progress', 'registry', 'safe_load', 'torchvision_shim'),
     ('config', 'artifacts'),
     ('datasets', 'backbones', 'retrievers', 'reasoners', 'heads', 'evaluation'),
     ('assessors',),

@@ -13,10 +13,10 @@ from ssmr.preparation.http import Client, FetchError, Received, open_client
 from ssmr.preparation.image_folder import ImageFolder
 from ssmr.preparation.image_list import Work
 from ssmr.preparation.outcome import Missing, Outcome
-from ssmr.preparation.progress import progress
 from ssmr.preparation.root_lock import locked
 from ssmr.preparation.settings import Settings
 from ssmr.preparation.tasks import all_or_none, run_interruptible
+from ssmr.progress import progress
 
 
 def download(name: str, root: Path, works: list[Work], settings: Settings) -> Outcome:
@@ -57,7 +57,7 @@ def _verify(name: str, folder: ImageFolder, found: list[Work], threads: int) -> 
     if found:
         with progress(f'{name}: decoding what is there', len(found)) as advance:
             for _ in folder.verify(found, threads):
-                advance()
+                advance(1)
 
 
 class _Run:
@@ -69,7 +69,7 @@ class _Run:
         self._folder = folder
         self._settings = settings
 
-    async def fetch_all(self, advance: Callable[[], None]) -> None:
+    async def fetch_all(self, advance: Callable[[int], None]) -> None:
         """Fetch with a fixed number of tasks, so that memory does not grow with the works.
 
         A task downloads a file and then waits for a thread to decode it; there are more tasks than connections, so that
@@ -82,7 +82,9 @@ class _Run:
             async with open_client(settings) as client:
                 await all_or_none([self._work(hosts, client, pool, advance) for _ in range(tasks)])
 
-    async def _work(self, hosts: Hosts, client: Client, pool: ThreadPoolExecutor, advance: Callable[[], None]) -> None:
+    async def _work(
+        self, hosts: Hosts, client: Client, pool: ThreadPoolExecutor, advance: Callable[[int], None]
+    ) -> None:
         while taken := await hosts.take():
             host, work = taken
             try:
@@ -96,7 +98,7 @@ class _Run:
                 reason = received
             if reason is not None:
                 self.missing.append(Missing(work.image, work.url, reason))
-            advance()
+            advance(1)
 
     async def _fetch(self, client: Client, host: Host, work: Work) -> Received | str:
         """What came, or why it did not."""

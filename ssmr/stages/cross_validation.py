@@ -29,9 +29,9 @@ from ssmr.errors import ConfigError
 from ssmr.evaluation.baselines import constant_baseline, id_baseline, knn_baselines
 from ssmr.evaluation.folds import Fold
 from ssmr.evaluation.frozen_models import ridge_on_all, svr_on_all
+from ssmr.progress import progress
 from ssmr.stages import pipeline
 from ssmr.stages.evaluate import numbers_of, predict
-from ssmr.stages.progress import progress
 from ssmr.stages.project import Project
 from ssmr.stages.train import node_features, split_rows, train
 

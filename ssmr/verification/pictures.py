@@ -13,11 +13,10 @@ from pathlib import Path
 import imagehash
 import numpy as np
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ssmr.datasets.images import load_image
 from ssmr.errors import ImageError
+from ssmr.progress import progress
 
 #: Side of the perceptual hash, which has HASH_SIZE² bits; tools/benchmark/duplicates.py has the measurement behind it.
 HASH_SIZE = 16
@@ -67,14 +66,11 @@ def inspect(root: Path, files: Sequence[str], workers: int | None = None) -> lis
         One picture a file, in the order of ``files``.
     """
     workers = workers or _processors()
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
     found = []
-    with Progress(*columns, *times, console=Console(stderr=True)) as bar, ThreadPoolExecutor(workers) as pool:
-        task = bar.add_task('pictures', total=len(files))
+    with progress('pictures', len(files)) as advance, ThreadPoolExecutor(workers) as pool:
         for picture in _in_order(pool, partial(look, root), files, ahead=4 * workers):
             found.append(picture)
-            bar.advance(task)
+            advance(1)
     return found
 
 

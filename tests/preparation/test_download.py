@@ -185,9 +185,9 @@ class TestManners:
 
     def test_requests_keep_to_the_rate(self, server: Server, tmp_path: Path) -> None:
         files = serve(server, 30)
+        begun = time.monotonic()
         assert not download('x', tmp_path, works_of(list(files), server.listen()), replace(SETTINGS, rate=60)).missing
-        times = [at for at, _, _ in server.requests]
-        assert times[-1] - times[0] > 0.3  # (30 - 6) / 60 s = 0.4 s; without a limit a tenth of it
+        assert time.monotonic() - begun > 0.39  # (30 - 6) / 60 s; a busy machine only adds to it
 
     def test_a_dead_host_is_given_up_and_the_others_are_not(self, server: Server, tmp_path: Path) -> None:
         dead, alive = server.listen(), server.listen()
