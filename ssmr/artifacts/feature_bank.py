@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
+from ssmr.artifacts.arrays import read_array, read_ids
 from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.files import disk_space, read_json, write_json
 from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
 
 FEATURES, QUARANTINE, IDS, PROGRESS = 'features.npy', 'quarantine.json', 'ids.json', 'progress-{}.json'
+#: What is noted of one shard: ``sha256`` of its bytes, and its ``quarantine``, id -> reason.
+Note = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,15 @@ class FeatureBank:
             ArtifactError: The folder is incomplete or corrupt.
         """
         read_manifest(folder, (FEATURES, IDS, QUARANTINE))
-        try:
-            features = np.load(folder / FEATURES, mmap_mode='r', allow_pickle=False)
-        except ValueError as error:
-            raise ArtifactError(f'{folder / FEATURES} is not an array: {error}', f'remove {folder}') from error
-        bank = cls(tuple(read_json(folder / IDS)), features, read_json(folder / QUARANTINE))
-        if features.ndim != 2 or features.dtype != np.float32 or len(bank.ids) != len(features):
-            raise ArtifactError(
-                f'{folder} holds {features.dtype} {features.shape} for {len(bank.ids)} ids, not float32 [N, D]',
-                f'remove {folder} and run the command again',
-            )
+        features = read_array(folder / FEATURES, np.float32, mapped=True)
+        bank = cls(read_ids(folder / IDS), features, read_json(folder / QUARANTINE))
+        fix = f'remove {folder} and run the command again'
+        if features.ndim != 2 or len(bank.ids) != len(features):
+            raise ArtifactError(f'{folder} holds vectors {features.shape} for {len(bank.ids)} ids, not [N, D]', fix)
+        if features.size and not np.isfinite([features.min(), features.max()]).all():
+            raise ArtifactError(f'{folder / FEATURES} holds NaN or infinity', fix)
+        if not _is_quarantine(bank.quarantine, bank.ids):
+            raise ArtifactError(f'{folder / QUARANTINE} does not say which works could not be read, and why', fix)
         return bank
 
 
@@ -82,41 +86,63 @@ class FeatureBankWriter:
     def __init__(self, folder: Path, ids: Sequence[str], dim: int, shard_size: int, writer: int = 0) -> None:
         self.folder, self.ids, self.dim, self.writer = folder, list(ids), dim, writer
         self._layout = {'rows': len(self.ids), 'dim': dim, 'shard_size': shard_size}
-        self._done = self._previous()
-        self._own = self._noted(self._notes) if self._done else {}
         self.shards = [range(s, min(s + shard_size, len(self.ids))) for s in range(0, len(self.ids), shard_size)]
-        self._header = self._reserve()
+        self._header = _header(len(self.ids), dim)
+        self._done = self._previous()
+        if not self._done and writer == 0:
+            self._reserve()
+        noted = self._noted(self._notes)
+        self._own = {shard: note for shard, note in self._done.items() if noted.get(shard) == note}
 
-    def _previous(self) -> dict[str, dict[str, str]]:
-        """The shards on disk, by whatever writer."""
-        done: dict[str, dict[str, str]] = {}
-        if (self.folder / FEATURES).is_file():
-            for path in self.folder.glob(PROGRESS.format('*')):
-                done |= self._noted(path)
-        return done
+    def _previous(self) -> dict[str, Note]:
+        """The shards on disk, by whatever writer, as far as they are what was noted."""
+        path = self.folder / FEATURES
+        size = len(self._header) + len(self.ids) * self.dim * 4
+        if not path.is_file() or path.stat().st_size != size:
+            return {}
+        noted: dict[str, Note] = {}
+        for notes in sorted(self.folder.glob(PROGRESS.format('*'))):
+            noted |= self._noted(notes)
+        with open(path, 'rb') as file:
+            if file.read(len(self._header)) != self._header:
+                return {}
+            return {i: note for i, note in noted.items() if self._checksum(file, int(i)) == note['sha256']}
 
-    def _noted(self, path: Path) -> dict[str, dict[str, str]]:
-        """The shards that one writer has noted, unless it was for another layout."""
-        progress: dict[str, Any] = read_json(path) if path.is_file() else {'layout': None, 'done': {}}
-        return progress['done'] if progress['layout'] == self._layout else {}
+    def _checksum(self, file: IO[bytes], shard: int) -> str:
+        rows = self.shards[shard]
+        file.seek(len(self._header) + rows.start * self.dim * 4)
+        return hashlib.sha256(file.read(len(rows) * self.dim * 4)).hexdigest()
+
+    def _noted(self, path: Path) -> dict[str, Note]:
+        """The shards that one writer has noted, unless it was for another layout or is no such note."""
+        try:
+            notes = read_json(path) if path.is_file() else {}
+        except ArtifactError:  # what is damaged proves nothing: its shards are computed again
+            return {}
+        if not isinstance(notes, dict) or notes.get('layout') != self._layout:
+            return {}
+        done = notes.get('done')
+        return {str(i): done[str(i)] for i in range(len(self.shards)) if self._is_note(done, i)}
+
+    def _is_note(self, done: Any, shard: int) -> bool:
+        note, rows = done.get(str(shard)) if isinstance(done, dict) else None, self.shards[shard]
+        return (
+            isinstance(note, dict)
+            and note.keys() == {'sha256', 'quarantine'}
+            and _is_quarantine(note['quarantine'], self.ids[rows.start : rows.stop])
+        )
 
     @property
     def _notes(self) -> Path:
         return self.folder / PROGRESS.format(self.writer)
 
-    def _reserve(self) -> int:
-        """Write the array's header, reserve its bytes and return the header's length."""
+    def _reserve(self) -> None:
+        """Write the array's header and reserve its bytes."""
         path = self.folder / FEATURES
-        if not self._done and self.writer == 0:
-            with disk_space(path), open(path, 'wb') as file:
-                header = {'descr': '<f4', 'fortran_order': False, 'shape': (len(self.ids), self.dim)}
-                np.lib.format.write_array_header_1_0(file, header)
-                start = file.tell()
-                os.posix_fallocate(file.fileno(), 0, start + len(self.ids) * self.dim * 4)
-        with open(path, 'rb') as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
-            return file.tell()
+        with disk_space(path), open(path, 'wb') as file:
+            file.write(self._header)
+            os.posix_fallocate(file.fileno(), 0, len(self._header) + len(self.ids) * self.dim * 4)
+        fault_point('features reserved')
 
     @property
     def pending(self) -> list[int]:
@@ -126,7 +152,7 @@ class FeatureBankWriter:
     @property
     def quarantine(self) -> dict[str, str]:
         """id -> reason, over the shards written so far."""
-        return {k: v for shard in self._done.values() for k, v in shard.items()}
+        return {k: v for note in self._done.values() for k, v in note['quarantine'].items()}
 
     def write(self, shard: int, features: np.ndarray, quarantine: dict[str, str]) -> None:
         """Store one shard durably.
@@ -143,17 +169,19 @@ class FeatureBankWriter:
                 'check the weights and the preprocessing of this encoder',
             )
         path = self.folder / FEATURES
+        data = np.ascontiguousarray(features, dtype='<f4').tobytes()
         with disk_space(path), open(path, 'r+b') as file:
-            file.seek(self._header + rows.start * self.dim * 4)
-            file.write(np.ascontiguousarray(features, dtype='<f4').tobytes())
+            file.seek(len(self._header) + rows.start * self.dim * 4)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         fault_point('shard written')
-        self._own[str(shard)] = self._done[str(shard)] = quarantine
+        note: Note = {'sha256': hashlib.sha256(data).hexdigest(), 'quarantine': quarantine}
+        self._own[str(shard)] = self._done[str(shard)] = note
         self._note(self._own)
         fault_point('progress noted')
 
-    def _note(self, done: dict[str, dict[str, str]]) -> None:
+    def _note(self, done: dict[str, Note]) -> None:
         write_json(self._notes, {'layout': self._layout, 'done': done})
 
     def finish(self) -> None:
@@ -168,5 +196,20 @@ class FeatureBankWriter:
         for path in self.folder.glob(PROGRESS.format('*')):
             if path != self._notes:
                 path.unlink()
+                fault_point('notes of another writer deleted')
         write_json(self.folder / IDS, self.ids)
         write_json(self.folder / QUARANTINE, self.quarantine)
+
+
+def _header(rows: int, dim: int) -> bytes:
+    """The first bytes of the file of float32 [rows, dim]."""
+    content = io.BytesIO()
+    np.lib.format.write_array_header_1_0(content, {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)})
+    return content.getvalue()
+
+
+def _is_quarantine(value: object, ids: Sequence[str]) -> bool:
+    """Whether it maps some of ``ids`` to reasons."""
+    if not isinstance(value, dict):
+        return False
+    return value.keys() <= set(ids) and all(isinstance(reason, str) for reason in value.values())

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from ssmr.artifacts.fault_points import fault_point
 from ssmr.errors import ArtifactError
 
 
@@ -36,10 +37,12 @@ def atomic_write(path: Path, mode: str = 'w') -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        fault_point(f'{path.name} written')
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    fault_point(f'{path.name} renamed')
     fsync_directory(path.parent)
 
 
@@ -78,7 +81,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last: brackets in brackets in brackets
         raise ArtifactError(f'cannot read {path}: {error}', 'remove its folder and run the command again') from error
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssmr.artifacts.files import atomic_write, read_json, write_json
+from ssmr.artifacts.arrays import read_array, read_ids
+from ssmr.artifacts.files import atomic_write, write_json
 from ssmr.artifacts.reference_lists import ReferenceList
 from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
@@ -120,13 +121,8 @@ class ReferenceIndex:
         """
         folder = Path(folder)
         read_manifest(folder, (*(f'{name}.npy' for name in ARRAYS), IDS))
-        try:
-            arrays = {name: np.load(folder / f'{name}.npy', allow_pickle=False) for name in ARRAYS}
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f'{folder} is not a reference index: {error}', 'name an index artifact') from error
-        if any(arrays[name].dtype != dtype for name, dtype in ARRAYS.items()):
-            raise ArtifactError(f'{folder} holds arrays of other types than an index', 'build the references again')
-        return cls(tuple(read_json(folder / IDS)), **arrays).check()
+        arrays = {name: read_array(folder / f'{name}.npy', dtype) for name, dtype in ARRAYS.items()}
+        return cls(read_ids(folder / IDS), **arrays).check()
 
     def require_table(self, ids: Sequence[str]) -> None:
         """Refuse a table that is not the one the index was made for.

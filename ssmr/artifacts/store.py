@@ -18,6 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.files import disk_space, fsync_directory, fsync_file, read_json, sha256_file, write_json
 from ssmr.config.fingerprint import changed_fields, fingerprint
 from ssmr.errors import ArtifactError, SsmrError
@@ -59,8 +60,21 @@ class ArtifactStore:
         return self.root / key.kind / key.folder
 
     def has(self, key: ArtifactKey) -> bool:
-        """Whether a complete artifact of these inputs exists."""
-        return (self.path(key) / MANIFEST).is_file()
+        """Whether a complete artifact of these inputs exists.
+
+        Raises:
+            ArtifactError: In its place lies another one, which somebody has moved or changed.
+        """
+        path = self.path(key) / MANIFEST
+        if not path.is_file():
+            return False
+        manifest = read_json(path)
+        if not isinstance(manifest, dict) or manifest.get('fingerprint') != key.fingerprint:
+            raise ArtifactError(
+                f'{path.parent} holds another artifact than its name says',
+                f'remove {path.parent} and run the command again: it will be rebuilt',
+            )
+        return True
 
     def get_or_build(self, key: ArtifactKey, build: Callable[[Path], Mapping[str, Any]]) -> Path:
         """Return the artifact's folder, building it first where it is missing.
@@ -100,6 +114,7 @@ def _build(final: Path, key: ArtifactKey, build: Callable[[Path], Mapping[str, A
     try:
         with disk_space(final):
             partial.mkdir(exist_ok=True)
+            fault_point('partial folder made')
             _commit(partial, final, key, build(partial))
     except SsmrError:  # bad input or a full disk: going on later would not help, so nothing is left behind
         shutil.rmtree(partial, ignore_errors=True)
@@ -123,10 +138,14 @@ def _commit(partial: Path, final: Path, key: ArtifactKey, facts: Mapping[str, An
         'files': files,
         'created': datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
     }
+    fault_point('artifact complete but for its manifest')
     write_json(partial / MANIFEST, manifest)
+    fault_point('manifest written')
     if final.is_dir():  # it has no manifest, so it does not exist; but a rename does not replace a folder with files
         shutil.rmtree(final)
+        fault_point('folder without a manifest removed')
     os.replace(partial, final)
+    fault_point('artifact renamed')
     fsync_directory(final.parent)
 
 
@@ -147,7 +166,7 @@ def read_manifest(folder: Path, needed: Iterable[str] = ()) -> dict[str, Any]:
     try:
         unchanged = fingerprint(manifest['inputs']) == manifest['fingerprint'] and isinstance(manifest['facts'], dict)
         files = {name: (entry['bytes'], entry['sha256']) for name, entry in manifest['files'].items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ArtifactError(f'{folder / MANIFEST} lacks fields that every manifest has ({error})', fix) from error
     if not unchanged:
         raise ArtifactError(f'{folder / MANIFEST} was changed: its inputs do not give its fingerprint', fix)

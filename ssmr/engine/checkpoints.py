@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +18,15 @@ import torch
 
 from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.files import atomic_write, read_json, sha256_file, write_json
-from ssmr.errors import CheckpointError
+from ssmr.errors import ArtifactError, CheckpointError
 
 LEDGER, LAST = 'checkpoints.json', 'last_checkpoint'
+#: What names the trained model of a work folder, and the model: see :mod:`ssmr.stages.train`.
+RECORD, BEST = 'trained.json', 'best.pth'
+#: A checkpoint's name: in the folder itself, and not hidden.
+NAME = re.compile(r'[^/\0\n.][^/\0\n]{0,240}\.pth')
+#: The names that runs give, and what a kill in the middle of a write leaves. Others are somebody else's files.
+OURS = re.compile(r'(epoch|iter)_\d+\.pth|best_.+_(epoch|iter)_\d+\.pth|\.(.+\.pth|checkpoints\.json|last_checkpoint)\..+\.tmp')
 logger = logging.getLogger(__name__)
 
 
@@ -54,16 +61,17 @@ class CheckpointFolder:
         """What the ledger names.
 
         Raises:
-            CheckpointError: The ledger cannot be read.
+            CheckpointError: The ledger is no ledger, or names what cannot be a checkpoint of this folder.
         """
         path = self.folder / LEDGER
         if not path.is_file():
             return []
         try:
-            return [Entry(**entry) for entry in read_json(path)]
-        except TypeError as error:
+            return [_entry(item) for item in read_json(path)]
+        except (ArtifactError, TypeError, ValueError) as error:
+            reason = error.message if isinstance(error, ArtifactError) else error
             raise CheckpointError(
-                f'{path} is damaged: {error}', 'remove it and name a checkpoint with --resume'
+                f'{path} is damaged: {reason}', 'remove it and name a checkpoint with --resume PATH'
             ) from error
 
     def commit(
@@ -108,11 +116,10 @@ class CheckpointFolder:
     def _delete_others(self) -> None:
         """Delete files that have a checkpoint's name and are not in the ledger."""
         known = {entry.file for entry in self.entries()}
-        for pattern in ('epoch_*.pth', 'iter_*.pth', 'best_*_*.pth', '.*.pth.*.tmp'):
-            for path in self.folder.glob(pattern):
-                if path.name not in known:
-                    path.unlink(missing_ok=True)
-                    fault_point('checkpoint deleted')
+        for path in self.folder.iterdir():
+            if OURS.fullmatch(path.name) and path.name not in known:
+                path.unlink(missing_ok=True)
+                fault_point('checkpoint deleted')
 
     def last(self) -> Path | None:
         """The newest checkpoint that training can go on from and whose checksum fits; None if there never was one.
@@ -126,14 +133,14 @@ class CheckpointFolder:
         candidates = [entry for entry in self.entries() if not entry.best]
         for entry in reversed(candidates):
             path = self.folder / entry.file
-            if path.is_file() and sha256_file(path) == entry.sha256:
+            if _has_checksum(path, entry.sha256):
                 for name in damaged:
                     logger.warning('%s is missing or damaged (its checksum differs); going on from %s', name, path)
                 return path
             damaged.append(path)
         if damaged:
             raise CheckpointError(
-                f'all checkpoints in {self.folder} are missing or damaged: {", ".join(p.name for p in damaged)}',
+                f'all checkpoints in {self.folder} are missing or damaged: {", ".join(p.name for p in damaged[:8])}',
                 'name another one with --resume PATH, or begin anew without --resume',
             )
         return None
@@ -144,8 +151,59 @@ class CheckpointFolder:
         Raises:
             CheckpointError: Its checksum differs.
         """
-        for entry in self.entries():
-            if entry.file == path.name and sha256_file(path) != entry.sha256:
+        known = {LEDGER: [entry.sha256 for entry in self.entries() if entry.file == path.name]}
+        record = self.record() if path.name == BEST else None
+        known[RECORD] = [record['sha256']] if record else []
+        for where, checksums in known.items():
+            if checksums and path.is_file() and not any(_has_checksum(path, checksum) for checksum in checksums):
                 raise CheckpointError(
-                    f'{path} is damaged: its checksum differs from {LEDGER}', 'use another checkpoint of this folder'
+                    f'{path} is damaged: its checksum differs from {where}', 'use another checkpoint of this folder'
                 )
+
+    def record(self) -> dict[str, Any] | None:
+        """What the trained model of this folder was made from: ``inputs``, ``fingerprint``, ``checkpoint``, ``sha256``.
+
+        Returns:
+            None where nothing has been trained to its end.
+
+        Raises:
+            CheckpointError: The record is no record.
+        """
+        path = self.folder / RECORD
+        if not path.is_file():
+            return None
+        fix = 'remove it; training goes on with --resume, or begins anew'
+        try:
+            found = read_json(path)
+        except ArtifactError as error:
+            raise CheckpointError(error.message, fix) from error
+        texts = ('fingerprint', 'checkpoint', 'sha256')
+        if (
+            not isinstance(found, dict)
+            or not isinstance(found.get('inputs'), dict)
+            or not all(isinstance(found.get(name), str) for name in texts)
+            or found['checkpoint'] != BEST
+        ):
+            raise CheckpointError(f'{path} does not say what the model was trained with', fix)
+        return found
+
+
+def _entry(item: dict[str, Any]) -> Entry:
+    """An entry of the ledger, which may hold anything.
+
+    Raises:
+        TypeError: It has other fields.
+        ValueError: It names no checkpoint of the folder, or a field is of another kind.
+    """
+    entry = Entry(**item)
+    kinds = [type(value) for value in asdict(entry).values()]
+    if kinds != [str, str, int, bool] or not NAME.fullmatch(entry.file):
+        raise ValueError(f'{str(item)[:100]} is no checkpoint of this folder')
+    return entry
+
+
+def _has_checksum(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_file(path) == sha256
+    except OSError:  # it is missing, or the disk cannot read it
+        return False

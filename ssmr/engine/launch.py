@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
+import zlib
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import _set_pg_timeout  # for gloo and NCCL alike; torch has no public name
 
 from ssmr.engine.hostlist import expand_hosts
 from ssmr.errors import ConfigError
@@ -20,7 +23,11 @@ from ssmr.errors import ConfigError
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 #: Where jobs of Slurm and MPI meet unless MASTER_PORT says so: a port by the job's number, below the ephemeral ones.
 FIRST_PORT, PORTS = 12000, 18000
-#: A rank may have to wait for another that extracts features or reads a large table.
+#: So many neighbouring steps of a job, or jobs of a cluster, have ports of their own.
+STEPS = 31
+#: For all ranks to appear and to reach each other.
+MEETING = datetime.timedelta(minutes=5)
+#: Once they have met, a rank may have to wait for another that extracts features or reads a large table.
 PATIENCE = datetime.timedelta(hours=6)
 
 
@@ -44,7 +51,7 @@ class Place:
 
 
 def find_place(launcher: str, environment: Mapping[str, str]) -> Place:
-    """Read the place of this process from what its launcher has set.
+    """Read the place of this process from what its launcher has set; MASTER_ADDR and MASTER_PORT decide where given.
 
     Args:
         launcher: 'pytorch' (torchrun), 'slurm' (srun) or 'mpi' (Open MPI).
@@ -53,58 +60,70 @@ def find_place(launcher: str, environment: Mapping[str, str]) -> Place:
     Raises:
         ConfigError: The launcher is unknown, or a variable that it sets is missing or no number.
     """
-    if launcher == 'pytorch':
-        rank, size, local = _numbers(
-            environment, ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), 'torchrun (tools/dist_train.sh)'
-        )
-        [port] = _numbers(environment, ('MASTER_PORT',), 'torchrun')
-        return Place(rank, size, local, environment.get('MASTER_ADDR', '127.0.0.1'), port)
-    if launcher == 'slurm':
-        variables = ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID', 'SLURM_JOB_ID')
-        rank, size, local, job = _numbers(environment, variables, 'srun (tools/slurm_train.sh)')
+    places = {'pytorch': _of_torchrun, 'slurm': _of_slurm, 'mpi': _of_mpi}
+    if launcher not in places:
+        raise ConfigError(f'--launcher is {launcher!r}', f'use one of {", ".join(LAUNCHERS)}')
+    return places[launcher](environment)
+
+
+def _of_torchrun(environment: Mapping[str, str]) -> Place:
+    names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT')
+    rank, size, local, port = _numbers(environment, names, 'torchrun (tools/dist_train.sh)')
+    return Place(rank, size, local, environment.get('MASTER_ADDR', '127.0.0.1'), port)
+
+
+def _of_slurm(environment: Mapping[str, str]) -> Place:
+    """Of a step: a batch script or a shell of salloc has the variables of the job, but is no rank of anything."""
+    names = ('SLURM_JOB_ID', 'SLURM_STEP_ID', 'SLURM_STEP_NUM_TASKS', 'SLURM_PROCID', 'SLURM_LOCALID')
+    job, step, size, rank, local = _numbers(environment, names, 'srun (tools/slurm_train.sh)')
+    address = '127.0.0.1'  # the names of nodes need not be known to a resolver, but where they are needed
+    if environment.get('SLURM_STEP_NUM_NODES') != '1':
         nodes = environment.get('SLURM_STEP_NODELIST') or environment.get('SLURM_JOB_NODELIST') or 'localhost'
-        address = environment.get('MASTER_ADDR') or expand_hosts(nodes)[0]
-        step = int(environment.get('SLURM_STEP_ID', '0'))
-        return Place(rank, size, local, address, _port(environment, job * 31 + step))
-    if launcher == 'mpi':
-        mpi = ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK')
-        rank, size, local = _numbers(environment, mpi, 'mpirun of Open MPI')
-        if 'MASTER_ADDR' not in environment and size != int(environment.get('OMPI_COMM_WORLD_LOCAL_SIZE', size)):
-            raise ConfigError('--launcher mpi on several machines needs MASTER_ADDR', 'mpirun -x MASTER_ADDR=HOST …')
-        return Place(rank, size, local, environment.get('MASTER_ADDR', '127.0.0.1'), _port(environment, os.getppid()))
-    raise ConfigError(f'--launcher is {launcher!r}', f'use one of {", ".join(LAUNCHERS)}')
+        address = expand_hosts(nodes)[0]
+    reserved = re.match(r'\d+', environment.get('SLURM_STEP_RESV_PORTS', ''))  # of srun --resv-ports: 15000-15001,…
+    port = int(reserved[0]) if reserved else FIRST_PORT + (job * STEPS + step) % PORTS
+    return Place(rank, size, local, environment.get('MASTER_ADDR') or address, _chosen_port(environment) or port)
+
+
+def _of_mpi(environment: Mapping[str, str]) -> Place:
+    starter, prefix = 'mpirun of Open MPI', 'OMPI_COMM_WORLD_'
+    names = (f'{prefix}RANK', f'{prefix}SIZE', f'{prefix}LOCAL_RANK', f'{prefix}LOCAL_SIZE')
+    rank, size, local, here = _numbers(environment, names, starter)
+    address, port = environment.get('MASTER_ADDR', '127.0.0.1'), _chosen_port(environment)
+    if size != here and 'MASTER_ADDR' not in environment:
+        raise ConfigError('--launcher mpi on several machines needs MASTER_ADDR', 'mpirun -x MASTER_ADDR=HOST …')
+    if port is None:
+        job = environment.get('PMIX_NAMESPACE') or environment.get('OMPI_MCA_ess_base_jobid')  # the same for all ranks
+        if job is None:
+            raise ConfigError('neither MASTER_PORT nor PMIX_NAMESPACE is set', 'mpirun -x MASTER_PORT=29500 …')
+        port = FIRST_PORT + zlib.crc32(job.encode()) % PORTS
+    return Place(rank, size, local, address, port)
 
 
 def _numbers(environment: Mapping[str, str], names: tuple[str, ...], starter: str) -> list[int]:
     for name in names:
-        if not environment.get(name, '').isdigit():
+        if not environment.get(name, '').isdecimal():
             raise ConfigError(
                 f'the variable {name} is {environment.get(name, "not set")}', f'start the processes with {starter}'
             )
     return [int(environment[name]) for name in names]
 
 
-def _port(environment: Mapping[str, str], number: int) -> int:
-    return int(environment.get('MASTER_PORT') or FIRST_PORT + number % PORTS)
+def _chosen_port(environment: Mapping[str, str]) -> int | None:
+    return _numbers(environment, ('MASTER_PORT',), 'a number there')[0] if environment.get('MASTER_PORT') else None
 
 
 def launch(launcher: str, environment: MutableMapping[str, str] = os.environ) -> None:
-    """Join the other processes; NCCL where there are GPUs, gloo otherwise. Nothing for 'none'.
+    """Join the other processes; NCCL where there are GPUs, gloo otherwise. Nothing for 'none' or a single process.
 
     Raises:
-        ConfigError: See :func:`find_place`; or fewer GPUs than processes on this machine, or the port is taken.
+        ConfigError: See :func:`find_place`; or fewer GPUs than processes on this machine, or the ranks do not meet.
     """
     if launcher == 'none':
         return
     place = find_place(launcher, environment)
-    cuda = torch.cuda.is_available()
-    if cuda:
-        if place.local_rank >= torch.cuda.device_count():
-            raise ConfigError(
-                f'this is process {place.local_rank + 1} on a machine with {torch.cuda.device_count()} GPUs',
-                'start as many processes as there are GPUs, or hide them: CUDA_VISIBLE_DEVICES=',
-            )
-        torch.cuda.set_device(place.local_rank)
+    if torch.cuda.is_available():
+        torch.cuda.set_device(_gpu(place.local_rank, torch.cuda.device_count(), launcher))
     # mmengine and torch look these up by name
     environment.update(
         RANK=str(place.rank),
@@ -113,13 +132,38 @@ def launch(launcher: str, environment: MutableMapping[str, str] = os.environ) ->
         MASTER_ADDR=place.address,
         MASTER_PORT=str(place.port),
     )
-    try:
-        distributed.init_process_group('nccl' if cuda else 'gloo', timeout=PATIENCE)
-    except (distributed.DistNetworkError, distributed.DistStoreError) as error:
+    if place.world_size > 1:
+        _meet(place)
+
+
+def _gpu(local_rank: int, count: int, launcher: str) -> int:
+    """The number of the GPU to use, among those that this process sees."""
+    if count == 1 and launcher == 'slurm':  # srun --gpus-per-task=1 shows each task its own
+        return 0
+    if local_rank >= count:
         raise ConfigError(
-            f'rank {place.rank} of {place.world_size} cannot meet the others at {place.address}:{place.port}: {error}',
-            'set MASTER_ADDR and MASTER_PORT to a machine and a free port that all ranks can reach',
+            f'this is process {local_rank + 1} on a machine with {count} GPUs',
+            'start as many processes as there are GPUs, or hide them: CUDA_VISIBLE_DEVICES=',
+        )
+    return local_rank
+
+
+def _meet(place: Place) -> None:
+    """Start the process group, with little patience until everybody is there and much afterwards."""
+    backend = 'nccl' if torch.cuda.is_available() else 'gloo'
+    try:
+        # torch's own way would wait for a missing rank as long as for a slow one; this one knows torchrun's store too
+        store, rank, size = next(distributed.rendezvous('env://', timeout=MEETING))
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=MEETING)
+    except RuntimeError as error:  # torch has kinds for its store only; gloo's are plain
+        raise ConfigError(
+            f'rank {place.rank} of {place.world_size} cannot meet the others at {place.address}:{place.port}: '
+            f'{str(error).splitlines()[0]}',
+            'look why another rank did not start; or set MASTER_ADDR and MASTER_PORT to a machine and a free port '
+            'that all ranks can reach',
         ) from error
+    store.set_timeout(PATIENCE)
+    _set_pg_timeout(PATIENCE)
 
 
 def model_wrapper() -> dict[str, object]:

@@ -65,7 +65,7 @@ class ResumableLoop:
         self.runner.logger.warning(
             f'stopped by {who} after iteration {self.runner.iter}; go on with --resume (exit status {EXIT_STOPPED})'
         )
-        raise SystemExit(EXIT_STOPPED)
+        stop_signals.leave()
 
 
 @LOOPS.register_module()

@@ -38,3 +38,27 @@ def set_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state['torch'].cpu())
     for device, gpu in enumerate(state['cuda'][: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(gpu.cpu(), device)
+
+
+def require_random_state(state: dict[str, Any], where: str) -> None:
+    """Refuse what no generator can be set to, before any is.
+
+    Args:
+        state: Of the form of :func:`random_state`.
+        where: What it is called in the error.
+
+    Raises:
+        ValueError: A generator refuses it, or would read beyond its numbers.
+    """
+    python, numpy = state['python'], state['numpy']
+    if not 0 <= numpy['position'] <= len(numpy['keys']) or not isinstance(python['gauss'], (float, type(None))):
+        raise ValueError(f'{where} has a place that the generator has not')  # NumPy would not look
+    try:
+        random.Random().setstate((python['version'], tuple(python['words'].tolist()), python['gauss']))
+        torch.Generator().set_state(state['torch'].cpu())
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f'{where}: {error}') from error
+    if not isinstance(state['cuda'], list) or not all(
+        type(gpu) is torch.Tensor and gpu.dtype == torch.uint8 and gpu.numel() == 16 for gpu in state['cuda']
+    ):
+        raise ValueError(f'{where} has other states of GPUs')

@@ -65,7 +65,16 @@ def together(work: Callable[[], Result]) -> list[Result]:
     return [cast(Result, found) for found, _ in outcomes]
 
 
+def everywhere(work: Callable[[], Result]) -> Result:
+    """Do something on every rank and return what this one found, which stays here; errors as in :func:`together`."""
+    found: list[Result] = []
+    together(lambda: found.append(work()))
+    return found[0]
+
+
 def first_then_others(work: Callable[[], Result]) -> Result:
-    """Let rank 0 do something alone, then the others, who find it done."""
-    done = together(lambda: work() if is_first() else None)
-    return cast(Result, done[0]) if is_first() else work()
+    """Let rank 0 do something alone, then the others, who find it done; errors as in :func:`together`."""
+    found: list[Result] = []
+    for turn in (True, False):
+        together(lambda mine=turn: found.append(work()) if is_first() is mine else None)  # type: ignore[misc]
+    return found[0]

@@ -2,6 +2,9 @@
 
 Schedulers send them before a time limit or a preemption. Between two steps of training a checkpoint is written; in the
 other stages whatever is durable already (shards of features, whole artifacts) is what the next run goes on from.
+
+The status is 75; but 143 where one of several ranks gets SIGTERM outside of training, where it cannot know what the
+others do.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import torch
 from mmengine.dist import get_world_size
@@ -29,17 +33,34 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.name: str | None = None
-        self._deferring = False
+        self._deferring = self._installed = False
 
     def install(self) -> None:
         """Handle the signals from now on."""
+        self._installed = True
         for number in SIGNALS:
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
-        if not self._deferring:
-            raise SystemExit(EXIT_STOPPED)
+        if self._deferring:
+            return
+        # SIGTERM is also how launchers clear away the others when a rank has failed, which is not to be tried again
+        cleared_away = number == signal.SIGTERM and get_world_size() > 1
+        self.leave(128 + number if cleared_away else EXIT_STOPPED)
+
+    def leave(self, status: int = EXIT_STOPPED) -> NoReturn:
+        """End the process with a status that later signals do not change.
+
+        Launchers send SIGTERM to the others as soon as the first rank has left.
+
+        Raises:
+            SystemExit: With the status.
+        """
+        if self._installed:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(status)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

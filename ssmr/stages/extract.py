@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from ssmr.backbones.preprocess import Preprocess
 from ssmr.datasets.image_table import ImageTable
 from ssmr.datasets.images import load_image
 from ssmr.engine import ranks
-from ssmr.errors import DataError, ImageError
-from ssmr.stages.progress import progress
+from ssmr.errors import ArtifactError, DataError, ImageError
+from ssmr.progress import progress
 from ssmr.stages.project import Project, plain
 from ssmr.stages.shared_build import get_or_build
 
@@ -40,7 +42,9 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
     key = project.bank_key(view)
     folder = get_or_build(project.store, key, lambda partial: _extract(project, view, partial))
     bank = FeatureBank.open(folder)
-    if bank.quarantine and ranks.is_first():
+    if bank.ids != tuple(project.table.ids):
+        raise ArtifactError(f'the ids of {folder} are not those of the table', f'remove {folder} and run it again')
+    if bank.quarantine:
         _write_quarantine(project, bank.quarantine)
     return bank
 
@@ -48,41 +52,68 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
 def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     settings = project.cfg.get('extraction', {})
     device = settings.get('device') or ('cuda' if torch.cuda.is_available() else 'cpu')
-    encoder = build_encoder(view, plain(project.cfg.encoders[view]))
+    encoder = ranks.everywhere(lambda: build_encoder(view, plain(project.cfg.encoders[view])))
     encoder.to(device)
     encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; torch's stubs lack it
     layout = (folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
     writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, writer=ranks.rank()))
-    pending = ranks.from_first(writer.pending)
-    own = pending[ranks.rank() :: ranks.count()]
-    ranks.together(lambda: _write_shards(project, encoder, f'features of {view}', writer, own, device))
+    bad = _write_shards(project, encoder, f'features of {view}', writer, device)
     if ranks.is_first():
         writer.finish()
-        _check_limit(project, writer.quarantine)
-    return {'dim': encoder.dim, 'quarantined': len(writer.quarantine)}
+    return {'dim': encoder.dim, 'quarantined': len(bad)}
 
 
 def _write_shards(
-    project: Project, encoder: Encoder, title: str, writer: FeatureBankWriter, shards: list[int], device: str
-) -> None:
-    """This rank's share of the bank."""
-    settings = project.cfg.get('extraction', {})
-    shard_rows = {i: list(writer.shards[i]) for i in shards}
-    batches = _batches(project.table, encoder.preprocess, list(shard_rows.values()), settings)
-    with progress(title, sum(map(len, shard_rows.values()))) as advance:
-        for shard, rows in shard_rows.items():
-            features = np.zeros((len(rows), encoder.dim), np.float32)
-            bad: dict[str, str] = {}
-            seen = 0
-            while seen < len(rows):
-                numbers, images, failed = next(batches)
-                seen += len(numbers) + len(failed)
-                bad |= failed
-                if numbers:
-                    features[np.array(numbers) - rows[0]] = _forward(encoder, images, device)
-                _check_limit(project, writer.quarantine | bad)
-                advance(len(numbers) + len(failed))
-            writer.write(shard, features, bad)
+    project: Project, encoder: Encoder, title: str, writer: FeatureBankWriter, device: str
+) -> dict[str, str]:
+    """Write what is missing of the bank; id -> reason of all images that cannot be read.
+
+    Each rank takes a shard, then they wait for one another: so an error of one, or too many bad images among those of
+    all, stops everybody within a shard.
+    """
+    pending, bad = ranks.from_first((writer.pending, writer.quarantine))
+    _check_limit(project, bad)
+    shards, settings = writer.shards, project.cfg.get('extraction', {})
+    own = pending[ranks.rank() :: ranks.count()]
+    total = sum(len(shards[i]) for i in pending)
+    with progress(title, total) if ranks.is_first() else nullcontext(lambda n: None) as advance:
+        batches = _counted(_batches(project.table, encoder.preprocess, [shards[i] for i in own], settings), advance)
+        for start in range(0, len(pending), ranks.count()):
+            taken = pending[start : start + ranks.count()]
+            mine = taken[ranks.rank()] if ranks.rank() < len(taken) else None
+            work = partial(_write_shard, encoder, writer, mine, batches, _limit(project) - len(bad), device)
+            for found in ranks.together(work):
+                bad |= found
+            _check_limit(project, bad)
+            advance(sum(len(shards[i]) for i in taken if i != mine))
+    return bad
+
+
+def _write_shard(
+    encoder: Encoder, writer: FeatureBankWriter, shard: int | None, batches: Iterator[Batch], limit: float, device: str
+) -> dict[str, str]:
+    """Encode and store a shard, unless more than ``limit`` of its images are bad; id -> reason of those."""
+    bad: dict[str, str] = {}
+    if shard is None:
+        return bad
+    rows, seen = writer.shards[shard], 0
+    features = np.zeros((len(rows), encoder.dim), np.float32)
+    while seen < len(rows):
+        numbers, images, failed = next(batches)
+        seen += len(numbers) + len(failed)
+        bad |= failed
+        if len(bad) > limit:
+            return bad
+        if numbers:
+            features[np.array(numbers) - rows.start] = _forward(encoder, images, device)
+    writer.write(shard, features, bad)
+    return bad
+
+
+def _counted(batches: Iterator[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
+    for batch in batches:
+        advance(len(batch[0]) + len(batch[2]))
+        yield batch
 
 
 def _forward(encoder: Encoder, images: Tensor, device: str) -> np.ndarray:
@@ -105,9 +136,9 @@ class _Images(Dataset[Item]):
             return row, None, error.message
 
 
-def _batches(table: ImageTable, preprocess: Preprocess, shards: list[list[int]], settings: Any) -> Iterator[Batch]:
+def _batches(table: ImageTable, preprocess: Preprocess, shards: list[range], settings: Any) -> Iterator[Batch]:
     size = settings.get('batch_size', 32)
-    parts = [rows[i : i + size] for rows in shards for i in range(0, len(rows), size)]  # none spans two shards
+    parts = [list(rows[i : i + size]) for rows in shards for i in range(0, len(rows), size)]  # none spans two shards
     workers = settings.get('num_workers', min(4, os.cpu_count() or 1))
 
     def collate(items: list[Item]) -> Batch:
@@ -118,12 +149,16 @@ def _batches(table: ImageTable, preprocess: Preprocess, shards: list[list[int]],
     return iter(DataLoader(_Images(table, preprocess), batch_sampler=parts, num_workers=workers, collate_fn=collate))
 
 
+def _limit(project: Project) -> float:
+    limit: float = project.cfg.get('extraction', {}).get('max_bad_fraction', 0.01) * len(project.table)
+    return limit
+
+
 def _check_limit(project: Project, bad: dict[str, str]) -> None:
-    limit = project.cfg.get('extraction', {}).get('max_bad_fraction', 0.01) * len(project.table)
-    if len(bad) <= limit:
+    if len(bad) <= _limit(project):
         return
     path = _write_quarantine(project, bad)
-    first = '; '.join(list(bad.values())[:3])
+    first, limit = '; '.join(list(bad.values())[:3]), _limit(project)
     raise DataError(
         f'{len(bad)} images of {project.table.name} cannot be read, more than the {limit:g} tolerated: {first}',
         f'repair those listed in {path}, or raise extraction.max_bad_fraction',
@@ -131,7 +166,9 @@ def _check_limit(project: Project, bad: dict[str, str]) -> None:
 
 
 def _write_quarantine(project: Project, bad: dict[str, str]) -> Path:
+    """List the images that cannot be read in the work folder; the first rank writes."""
     path = project.work_dir / 'quarantine.csv'
-    with atomic_write(path) as file:
-        csv.writer(file).writerows([('image', 'reason'), *sorted(bad.items())])
+    if ranks.is_first():
+        with atomic_write(path) as file:
+            csv.writer(file).writerows([('image', 'reason'), *sorted(bad.items())])
     return path

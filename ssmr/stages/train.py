@@ -13,20 +13,19 @@ import torch
 
 from ssmr.artifacts.fault_points import fault_point
 from ssmr.artifacts.feature_bank import FeatureBank
-from ssmr.artifacts.files import atomic_write, read_json, sha256_file, write_json
+from ssmr.artifacts.files import atomic_write, sha256_file, write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.config.fingerprint import changed_fields, fingerprint
 from ssmr.config.parts import keywords
 from ssmr.datasets.image_batches import ImageDataset, ImageInput
 from ssmr.datasets.reference_graph import GraphGather, RowDataset
 from ssmr.engine import ranks
+from ssmr.engine.checkpoints import BEST, RECORD, CheckpointFolder
 from ssmr.engine.environment import write_environment
 from ssmr.engine.runner import SafeRunner, build_runner
 from ssmr.errors import ConfigError
 from ssmr.registry import MODELS
 from ssmr.stages.project import Project, plain
-
-RECORD = 'trained.json'
 
 
 def build_assessor(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Any:
@@ -113,22 +112,17 @@ def metric_config(project: Project) -> dict[str, Any]:
 def trained_checkpoint(project: Project) -> Path | None:
     """The checkpoint in the work folder if it was trained with exactly these inputs and is unchanged, else None."""
     wanted = fingerprint(project.train_inputs())  # first: weights that are missing shall not be met after hours
-    record = _record(project)
+    record = CheckpointFolder(project.work_dir).record()
     if record is None or record['fingerprint'] != wanted:
         return None
-    path = project.work_dir / Path(record['checkpoint']).name
+    path = project.work_dir / BEST
     return path if path.is_file() and sha256_file(path) == record['sha256'] else None
 
 
 def stale_training_fields(project: Project) -> list[str]:
     """The inputs in which the work folder's trained model differs from the config."""
-    record = _record(project)
+    record = CheckpointFolder(project.work_dir).record()
     return [] if record is None else changed_fields(record['inputs'], project.train_inputs())
-
-
-def _record(project: Project) -> dict[str, Any] | None:
-    path = project.work_dir / RECORD
-    return read_json(path) if path.is_file() else None
 
 
 def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Path:
@@ -143,15 +137,21 @@ def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIn
     if ranks.is_first():
         write_environment(project.work_dir, runner.seed)
     runner.train()
-    best = project.work_dir / 'best.pth'
-    ranks.together(lambda: _keep(Path(_best_or_last(runner)), best, inputs) if ranks.is_first() else None)
+    best = project.work_dir / BEST
+    ranks.together(lambda: _keep(_best_or_last(runner), best, inputs) if ranks.is_first() else None)
     return best
 
 
 def _keep(checkpoint: Path, best: Path, inputs: dict[str, Any]) -> None:
     """Copy the chosen checkpoint to its final name, and record what it belongs to."""
+    CheckpointFolder(checkpoint.parent).require_intact(checkpoint)
+    for leftover in best.parent.glob(f'.{best.name}.*.tmp'):  # of a kill in the middle of this
+        leftover.unlink()
     with atomic_write(best, 'wb') as file, open(checkpoint, 'rb') as source:
         shutil.copyfileobj(source, file)
+        file.flush()
+        (best.parent / RECORD).unlink(missing_ok=True)  # it vouches for the former one
+        fault_point('former record deleted')
     fault_point('best copied')
     record = {
         'inputs': inputs,
@@ -162,6 +162,7 @@ def _keep(checkpoint: Path, best: Path, inputs: dict[str, Any]) -> None:
     write_json(best.parent / RECORD, record)
 
 
-def _best_or_last(runner: SafeRunner) -> str:
+def _best_or_last(runner: SafeRunner) -> Path:
     hub = runner.message_hub
-    return str(hub.get_info('best_ckpt') or hub.get_info('last_ckpt'))
+    name = Path(hub.get_info('best_ckpt') or hub.get_info('last_ckpt')).name  # the folder may have been moved
+    return runner.checkpoints.folder / name
