@@ -121,7 +121,7 @@ class FeatureBankWriter:
             return {}
         if not isinstance(notes, dict) or notes.get('layout') != self._layout:
             return {}
-        done = notes.get('done')
+        done: Any = notes.get('done')
         return {str(i): done[str(i)] for i in range(len(self.shards)) if self._is_note(done, i)}
 
     def _is_note(self, done: Any, shard: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,6 +49,9 @@ def require_form(found: Any, like: Any, where: str) -> None:
         require_tensor(found, where)
         if found.shape != like.shape or found.dtype != like.dtype:
             raise ValueError(f'{where} is {found.dtype} {tuple(found.shape)}, not {like.dtype} {tuple(like.shape)}')
+    elif isinstance(like, Counter):  # milestones of a schedule
+        if type(found) is not Counter or not all(type(n) is int for pair in found.items() for n in pair):
+            raise ValueError(f'{where} does not count')
     elif isinstance(like, Mapping):
         if not isinstance(found, dict) or found.keys() != like.keys():
             raise ValueError(f'{where} has not the fields {", ".join(map(str, like))}')
@@ -60,8 +63,8 @@ def require_form(found: Any, like: Any, where: str) -> None:
         for i, item in enumerate(like):
             require_form(found[i], item, f'{where}[{i}]')
     elif like is not None:
-        number = isinstance(like, float) and type(found) is not bool and isinstance(found, (int, float))
-        if not number and type(found) is not type(like) or isinstance(found, float) and math.isnan(found):
+        numbers = all(isinstance(value, (int, float)) and type(value) is not bool for value in (found, like))
+        if (not numbers and type(found) is not type(like)) or (isinstance(found, float) and math.isnan(found)):
             raise ValueError(f'{where} is {str(found)[:40]}, which is no {type(like).__name__}')
 
 
@@ -119,12 +122,12 @@ def read_inputs(meta: Any) -> dict[str, Any]:
     return inputs
 
 
-def require_progress(content: Mapping[str, Any], batches: int) -> None:
+def require_progress(content: Mapping[str, Any], batches: int | None) -> None:
     """Refuse what does not say from where training goes on.
 
     Args:
         content: Of a checkpoint.
-        batches: Of one pass over the data; what a position must be below.
+        batches: Of one pass over the data, what a position must be below; None where it is not known.
 
     Raises:
         ValueError: It does not say so, or the place does not exist.
@@ -135,14 +138,15 @@ def require_progress(content: Mapping[str, Any], batches: int) -> None:
             raise ValueError(f'meta.{name} is {str(meta.get(name))[:40]}')
     if type(meta.get('seed')) is not int or not 0 <= meta['seed'] < 1 << 32:
         raise ValueError(f'meta.seed is {str(meta.get("seed"))[:40]}')
-    if meta['position'] >= max(1, batches):
+    if batches is not None and meta['position'] >= max(1, batches):
         raise ValueError(f'meta.position is {meta["position"]}, but a pass has {batches} batches')
     states = content['random_states']
     if not isinstance(states, list) or len(states) != meta['world_size']:
         raise ValueError(f'random_states are not those of {meta["world_size"]} processes')
     own = random_state()
+    like = {**own, 'python': {**own['python'], 'gauss': None}, 'cuda': None}
     for i, state in enumerate(states):
-        require_form(state, {**own, 'cuda': None}, f'random_states[{i}]')
+        require_form(state, like, f'random_states[{i}]')
         require_random_state(state, f'random_states[{i}]')
 
 
@@ -235,20 +239,30 @@ def _require_moment(found: Any, like: Any, parameter: Tensor, where: str) -> Non
         raise ValueError(f'{where} has the shape {tuple(found.shape)}')
 
 
-def require_groups(found: Any, own: list[dict[str, Any]]) -> None:
+def require_groups(found: Any, own: Mapping[str, Any]) -> None:
     """Refuse groups of parameters whose options are of other kinds than this optimizer's.
 
     A schedule that one of the two has not leaves its ``initial_lr``.
+
+    Args:
+        found: The optimizer's state, from a file.
+        own: The state of this run's optimizer wrapper.
 
     Raises:
         ValueError: They are.
     """
     groups = found.get('param_groups') if isinstance(found, dict) else None
-    if not isinstance(groups, list) or not isinstance(found.get('state'), dict) or len(groups) != len(own):
-        raise ValueError(f'optimizer is not the state of {len(own)} groups of parameters')
-    for i, (group, like) in enumerate(zip(groups, own, strict=True)):
+    state, count = found.get('state') if isinstance(found, dict) else None, len(own['param_groups'])
+    if not isinstance(groups, list) or not isinstance(state, dict) or len(groups) != count:
+        raise ValueError(f'optimizer is not the state of {count} groups of parameters')
+    for i, (group, like) in enumerate(zip(groups, own['param_groups'], strict=True)):
         where = f'optimizer.param_groups[{i}]'
-        if not isinstance(group, dict):
-            raise ValueError(f'{where} has no options')
+        if not isinstance(group, dict) or group.get('params') != like['params']:
+            raise ValueError(f'{where} is not about the same parameters')
         shared = {name: like[name] for name in like if name != 'initial_lr' or name in group}
         require_form({name: group[name] for name in group if name in shared}, shared, where)
+    known = {i for group in own['param_groups'] for i in group['params']}
+    if not state.keys() <= known or not all(isinstance(kept, dict) for kept in state.values()):
+        raise ValueError('optimizer.state is not that of its parameters')
+    for name in (own.keys() & found.keys()) - {'state', 'param_groups'}:  # the wrapper's own, such as a loss scaler
+        require_form(found[name], own[name], f'optimizer.{name}')

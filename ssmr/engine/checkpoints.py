@@ -26,7 +26,9 @@ RECORD, BEST = 'trained.json', 'best.pth'
 #: A checkpoint's name: in the folder itself, and not hidden.
 NAME = re.compile(r'[^/\0\n.][^/\0\n]{0,240}\.pth')
 #: The names that runs give, and what a kill in the middle of a write leaves. Others are somebody else's files.
-OURS = re.compile(r'(epoch|iter)_\d+\.pth|best_.+_(epoch|iter)_\d+\.pth|\.(.+\.pth|checkpoints\.json|last_checkpoint)\..+\.tmp')
+OURS = re.compile(
+    r'(epoch|iter)_\d+\.pth|best_.+_(epoch|iter)_\d+\.pth|\.(.+\.pth|checkpoints\.json|last_checkpoint)\..+\.tmp'
+)
 logger = logging.getLogger(__name__)
 
 
@@ -144,6 +146,10 @@ class CheckpointFolder:
                 'name another one with --resume PATH, or begin anew without --resume',
             )
         return None
+
+    def holds(self, file: str) -> bool:
+        """Whether there is a checkpoint of this name, and it is intact."""
+        return any(e.file == file and _has_checksum(self.folder / file, e.sha256) for e in self.entries())
 
     def require_intact(self, path: Path) -> None:
         """Refuse a checkpoint of this folder whose bytes are not those that were written.

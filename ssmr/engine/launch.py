@@ -164,9 +164,3 @@ def _meet(place: Place) -> None:
         ) from error
     store.set_timeout(PATIENCE)
     _set_pg_timeout(PATIENCE)
-
-
-def model_wrapper() -> dict[str, object]:
-    """How a model is wrapped for several processes; mmengine's own way names a GPU even where there is none."""
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else None
-    return {'type': 'MMDistributedDataParallel', 'device_ids': devices, 'broadcast_buffers': False}

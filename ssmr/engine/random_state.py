@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     """
     python, numpy = state['python'], state['numpy']
     random.setstate((python['version'], tuple(python['words'].tolist()), python['gauss']))
-    keys = numpy['keys'].numpy().astype(np.uint32)
+    keys = numpy['keys'].cpu().numpy().astype(np.uint32)
     np.random.set_state(('MT19937', keys, numpy['position'], numpy['has_gauss'], numpy['cached']))
     torch.set_rng_state(state['torch'].cpu())
     for device, gpu in enumerate(state['cuda'][: torch.cuda.device_count()]):
@@ -51,7 +52,8 @@ def require_random_state(state: dict[str, Any], where: str) -> None:
         ValueError: A generator refuses it, or would read beyond its numbers.
     """
     python, numpy = state['python'], state['numpy']
-    if not 0 <= numpy['position'] <= len(numpy['keys']) or not isinstance(python['gauss'], (float, type(None))):
+    place = numpy['position']
+    if type(place) is not int or not 0 <= place <= len(numpy['keys']) or type(python['gauss']) not in (float, NoneType):
         raise ValueError(f'{where} has a place that the generator has not')  # NumPy would not look
     try:
         random.Random().setstate((python['version'], tuple(python['words'].tolist()), python['gauss']))
@@ -59,6 +61,6 @@ def require_random_state(state: dict[str, Any], where: str) -> None:
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f'{where}: {error}') from error
     if not isinstance(state['cuda'], list) or not all(
-        type(gpu) is torch.Tensor and gpu.dtype == torch.uint8 and gpu.numel() == 16 for gpu in state['cuda']
+        type(gpu) is torch.Tensor and gpu.dtype == torch.uint8 for gpu in state['cuda']
     ):
         raise ValueError(f'{where} has other states of GPUs')

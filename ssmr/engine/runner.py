@@ -23,18 +23,26 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model, weights_to_cpu
 from mmengine.utils import apply_to
 from torch import nn
 
-from ssmr.config.fingerprint import changed_fields
 from ssmr.datasets.image_batches import ImageDataset, collate_images
 from ssmr.datasets.reference_graph import RowDataset
 from ssmr.datasets.samplers import BatchwiseSampler, DrawSampler, PassSampler
 from ssmr.engine import ranks
+from ssmr.engine.checkpoint_content import (
+    require_groups,
+    require_messages,
+    require_optimizer_state,
+    require_progress,
+    require_schedules,
+    require_weights,
+)
+from ssmr.engine.checkpoint_files import read_checkpoint
 from ssmr.engine.checkpoints import CheckpointFolder
+from ssmr.engine.data_parallel import model_wrapper
 from ssmr.engine.environment import versions
-from ssmr.engine.launch import model_wrapper
+from ssmr.engine.published import SUFFIX
 from ssmr.engine.random_state import random_state
 from ssmr.engine.signals import stop_signals
 from ssmr.errors import CheckpointError
-from ssmr.safe_load import safe_torch_load
 
 #: Messages longer than this (environment, whole config, parameter lists) go to the log file only, and so do those
 #: that repeat every epoch or that nobody but mmengine's authors can act on.
@@ -51,6 +59,10 @@ LOOPS_BY_EPOCH = {True: 'ResumableEpochLoop', False: 'ResumableIterLoop'}
 #: epochs or another schedule are no obstacle to going on.
 WEIGHTS_FIELDS = ('model', 'graph', 'node_encoder', 'retriever')
 RESUME_FIELDS = (*WEIGHTS_FIELDS, 'references', 'scores')
+#: What a run needs beside the weights to go on.
+TRAINING_STATE = ('message_hub', 'optimizer', 'param_schedulers', 'random_states')
+#: What comes of setting objects to a state that was not theirs.
+MISFITS = (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class RunnerConfig(Config):
@@ -171,10 +183,23 @@ class SafeRunner(Runner):
         """Go on exactly where a checkpoint was written.
 
         Raises:
-            CheckpointError: See :meth:`load_checkpoint`; or the run stopped in the middle of an epoch with another
-                number of processes.
+            CheckpointError: See :meth:`load_checkpoint`; or it holds weights alone; or the run stopped in the middle of
+                an epoch with another number of processes.
         """
-        super().resume(filename, *args, **kwargs)
+        if Path(filename).suffix == SUFFIX:
+            raise CheckpointError(
+                f'{filename} is a published model: it has no training state to go on from',
+                'begin a new run with its weights: --cfg-options load_from=PATH instead of --resume',
+            )
+        try:
+            super().resume(filename, *args, **kwargs)
+            require_optimizer_state(self.optim_wrapper.optimizer)
+        except MISFITS as error:
+            raise CheckpointError(
+                f'{filename} is damaged, or its training state is not of this config: {type(error).__name__}: {error}',
+                'go on from another checkpoint, or begin a new run with its weights (load_from)',
+            ) from error
+        self._forget_lost_best()
         meta, states = self._resumed
         then = meta.get('world_size', 1)
         if then == self.world_size:
@@ -191,6 +216,15 @@ class SafeRunner(Runner):
             )
         self.train_loop.position = meta.get('position', 0)
 
+    def _forget_lost_best(self) -> None:
+        """Where the best checkpoint is not in this folder any more, the best from now on is the best."""
+        best = self.message_hub.runtime_info.get('best_ckpt')
+        if best is None or ranks.from_first(self.checkpoints.holds(Path(best).name)):
+            return
+        self.logger.warning(f'the best checkpoint so far, {best}, is not in {self.checkpoints.folder}: it is forgotten')
+        for name in ('best_ckpt', 'best_score'):
+            self.message_hub.pop_info(name)
+
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', strict: bool = True, revise_keys: Sequence[Any] = ()
     ) -> dict[str, Any]:
@@ -202,13 +236,14 @@ class SafeRunner(Runner):
         CheckpointFolder(Path(filename).parent).require_intact(Path(filename))
         fields = RESUME_FIELDS if self._resume else WEIGHTS_FIELDS
         expected = {name: self.inputs[name] for name in fields}
-        checkpoint: dict[str, Any] = read_checkpoint(Path(filename), expected, str(map_location))
+        checkpoint = read_checkpoint(Path(filename), expected, str(map_location))
+        self._require_form(filename, checkpoint)
         for text in ('cfg', 'config'):
             checkpoint['meta'].pop(text, None)
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         try:
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             _load_checkpoint_to_model(self.model, checkpoint, strict, revise_keys=list(revise_keys))
-        except RuntimeError as error:
+        except (KeyError, RuntimeError) as error:
             raise CheckpointError(
                 f'{filename} does not fit the model: {error}', 'use the config it came from'
             ) from error
@@ -216,6 +251,31 @@ class SafeRunner(Runner):
         self._resumed = checkpoint['meta'], checkpoint.pop('random_states', [])
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
+
+    def _require_form(self, filename: str, content: dict[str, Any]) -> None:
+        """Refuse what this run would not have written itself: nothing below can be trusted to notice."""
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        own = model.state_dict()
+        missing = [name for name in TRAINING_STATE if name not in content] if self._resume else []
+        if missing:
+            raise CheckpointError(
+                f'{filename} holds weights alone: it lacks {", ".join(missing)}',
+                'go on from a checkpoint epoch_N.pth or iter_N.pth (written with save_optimizer=True)',
+            )
+        try:
+            require_weights(content['state_dict'], own, 'state_dict')
+            require_weights(content.get('ema_state_dict', {}), own, 'ema_state_dict', 'module.')
+            if self._resume:
+                same = content['meta'].get('world_size') == self.world_size
+                require_progress(content, len(self.train_dataloader) if same else None)
+                require_messages(content['message_hub'])
+                require_schedules(content['param_schedulers'], [s.state_dict() for s in self.param_schedulers or []])
+                require_groups(content['optimizer'], self.optim_wrapper.state_dict())
+        except ValueError as error:
+            raise CheckpointError(
+                f'{filename} does not fit the model, or is damaged: {error}',
+                'use the config it came from, or another checkpoint',
+            ) from error
 
 
 def _is_tensor(value: Any) -> bool:
@@ -225,31 +285,6 @@ def _is_tensor(value: Any) -> bool:
 def _for_console(record: logging.LogRecord) -> bool:
     text = record.getMessage()
     return len(text) < LONGEST_ON_CONSOLE and not text.startswith(LOG_FILE_ONLY)
-
-
-def read_checkpoint(path: Path, expected: Mapping[str, Any], map_location: str = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint of ours and make sure that it belongs to this config.
-
-    Args:
-        path: The file.
-        expected: The inputs that must agree with those in the checkpoint.
-        map_location: Where the tensors go.
-
-    Raises:
-        CheckpointError: The file is missing, unsafe, damaged, or made by another config; names the fields.
-    """
-    checkpoint = safe_torch_load(path, map_location)
-    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
-    if not isinstance(meta, dict) or 'state_dict' not in checkpoint or 'ssmr_inputs' not in meta:
-        raise CheckpointError(f'{path} is not a checkpoint that ssmr wrote', 'train with tools/train.py first')
-    theirs = json.loads(meta['ssmr_inputs'])
-    differ = changed_fields({k: theirs.get(k) for k in expected}, expected)
-    if differ:
-        raise CheckpointError(
-            f'{path} belongs to another config: it differs in {", ".join(differ[:8])}',
-            'give the config (and --cfg-options, --weights) that the checkpoint was trained with',
-        )
-    return checkpoint
 
 
 def build_runner(

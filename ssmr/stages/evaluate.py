@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from mmengine.dist import all_gather_object
 
 from ssmr.artifacts.feature_bank import FeatureBank
-from ssmr.artifacts.files import write_json
+from ssmr.artifacts.files import sha256_file, write_json
 from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.datasets.duplicates import leaks
 from ssmr.datasets.image_table import ImageTable
@@ -61,13 +62,19 @@ def evaluate(
     """
     rows = split_rows(project, index, split)
     outputs = predict(project, banks, index, checkpoint, rows)
-    made = ranks.together(lambda: _report(project, banks, index, split, outputs) if ranks.is_first() else None)
+    report = partial(_report, project, banks, index, checkpoint, split, outputs)
+    made = ranks.together(lambda: report() if ranks.is_first() else None)
     found: Evaluation = made[0]  # type: ignore[assignment]  # rank 0 made it
     return found
 
 
 def _report(
-    project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex, split: str, outputs: np.ndarray
+    project: Project,
+    banks: Mapping[str, FeatureBank],
+    index: ReferenceIndex,
+    checkpoint: Path,
+    split: str,
+    outputs: np.ndarray,
 ) -> Evaluation:
     rows, table = split_rows(project, index, split), project.table
     references = index.of(rows)
@@ -90,6 +97,7 @@ def _report(
     leaking = len(leaks(table))
     report = {
         'split': split,
+        'checkpoint_sha256': sha256_file(checkpoint),
         'left_out': left_out,
         'leaks': leaking,
         'metrics': metrics,

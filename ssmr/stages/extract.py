@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def _write_shards(
     shards, settings = writer.shards, project.cfg.get('extraction', {})
     own = pending[ranks.rank() :: ranks.count()]
     total = sum(len(shards[i]) for i in pending)
-    with progress(title, total) if ranks.is_first() else nullcontext(lambda n: None) as advance:
+    with progress(title, total, shown=ranks.is_first()) as advance:
         batches = _counted(_batches(project.table, encoder.preprocess, [shards[i] for i in own], settings), advance)
         for start in range(0, len(pending), ranks.count()):
             taken = pending[start : start + ranks.count()]
@@ -85,7 +84,8 @@ def _write_shards(
             for found in ranks.together(work):
                 bad |= found
             _check_limit(project, bad)
-            advance(sum(len(shards[i]) for i in taken if i != mine))
+            for other in set(taken) - {mine}:
+                advance(len(shards[other]))
     return bad
 
 

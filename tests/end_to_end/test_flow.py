@@ -160,7 +160,7 @@ def test_config_text_in_a_checkpoint_is_not_executed(tiny_config: Path, tmp_path
     from ssmr.safe_load import safe_torch_load
 
     checkpoint = pipeline.run(project(tiny_config))
-    content = safe_torch_load(checkpoint)
+    content = safe_torch_load(checkpoint.with_name('epoch_2.pth'))
     canary = tmp_path / 'canary'
     for field in ('cfg', 'config'):
         content['meta'][field] = f'import pathlib\npathlib.Path({str(canary)!r}).touch()\n'
