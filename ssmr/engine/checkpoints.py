@@ -73,7 +73,8 @@ class CheckpointFolder:
         except (ArtifactError, TypeError, ValueError) as error:
             reason = error.message if isinstance(error, ArtifactError) else error
             raise CheckpointError(
-                f'{path} is damaged: {reason}', 'remove it and name a checkpoint with --resume PATH'
+                f'{path} is damaged: {reason}',
+                'move the checkpoints to another folder, remove it, and go on from one of them: --resume PATH',
             ) from error
 
     def commit(
@@ -109,14 +110,14 @@ class CheckpointFolder:
             with atomic_write(self.folder / LAST) as opened:
                 opened.write(str(path))
         fault_point('ledger written')
-        self._delete_others()
+        self.tidy()
         return path
 
     def _write_ledger(self, entries: list[Entry]) -> None:
         write_json(self.folder / LEDGER, [asdict(entry) for entry in entries])
 
-    def _delete_others(self) -> None:
-        """Delete files that have a checkpoint's name and are not in the ledger."""
+    def tidy(self) -> None:
+        """Delete files that have the name of a run's checkpoint and are not in the ledger."""
         known = {entry.file for entry in self.entries()}
         for path in self.folder.iterdir():
             if OURS.fullmatch(path.name) and path.name not in known:

@@ -6,6 +6,7 @@ built is used as it is, so this comes first.
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
 import re
@@ -164,3 +165,5 @@ def _meet(place: Place) -> None:
         ) from error
     store.set_timeout(PATIENCE)
     _set_pg_timeout(PATIENCE)
+    if backend == 'gloo':  # else its threads now and then abort the process at its very end; NCCL's end may wait
+        atexit.register(distributed.destroy_process_group)

@@ -170,7 +170,7 @@ class SafeRunner(Runner):
     def load_or_resume(self) -> None:
         """Load weights, or go on from the last intact checkpoint of the work folder or from a given one."""
         if self._resume and self._load_from is None and not self._has_loaded:
-            [last, *_] = ranks.together(lambda: self.checkpoints.last() if ranks.is_first() else None)
+            [last, *_] = ranks.together(lambda: self._last_checkpoint() if ranks.is_first() else None)
             self._load_from = None if last is None else str(last)
             self._resume = last is not None
             if last is None:
@@ -178,6 +178,12 @@ class SafeRunner(Runner):
                     f'--resume: there is no checkpoint in {self.checkpoints.folder}; the run begins anew'
                 )
         super().load_or_resume()
+
+    def _last_checkpoint(self) -> Path | None:
+        last = self.checkpoints.last()
+        if last is not None:
+            self.checkpoints.tidy()  # of what a kill has left; there may be nothing more to write
+        return last
 
     def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
         """Go on exactly where a checkpoint was written.

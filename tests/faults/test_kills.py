@@ -36,8 +36,8 @@ TRAIN = [
     'environment.json written', 'environment.json renamed', 'best_srcc_epoch_1.pth written', 'checkpoint written',
     'best_srcc_epoch_1.pth renamed', 'checkpoint renamed', 'checkpoints.json written', 'checkpoints.json renamed',
     'ledger written', 'checkpoint written:2', 'epoch_1.pth written', 'epoch_1.pth renamed', 'checkpoint renamed:2',
-    'last_checkpoint written', 'last_checkpoint renamed', 'epoch_2.pth written', 'checkpoint renamed',
-    'checkpoints.json written', 'checkpoints.json renamed', 'checkpoint deleted', 'epoch_3.pth renamed',
+    'last_checkpoint written', 'epoch_2.pth written', 'checkpoint renamed', 'checkpoints.json written',
+    'last_checkpoint renamed', 'checkpoints.json renamed', 'checkpoint deleted', 'epoch_4.pth renamed',
     'ledger written', 'best.pth written', 'former record deleted', 'best.pth renamed', 'best copied',
     'trained.json written', 'trained.json renamed',
 ]  # fmt: skip
@@ -77,7 +77,7 @@ class Flow:
 def flow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flow]:
     root = tmp_path_factory.mktemp('faults')
     works = paint_works(root / 'works')
-    text = TINY_CONFIG.format(root=str(works), artifacts='', work_dir='').replace('max_epochs=2', 'max_epochs=3')
+    text = TINY_CONFIG.format(root=str(works), artifacts='', work_dir='').replace('max_epochs=2', 'max_epochs=4')
     (root / 'tiny.py').write_text(text.replace("rule='greater'", "rule='greater', max_keep_ckpts=1"))
     flow = Flow(root, ForkedRuns())
     best = str(flow.straight / 'run' / BEST)
