@@ -3,7 +3,7 @@
 # usage: tools/dist_train.sh CONFIG GPUS [ARGS of tools/train.py ...]
 #
 # On several machines run it on each, with NNODES, NODE_RANK (from 0), MASTER_ADDR and, if 29500 is taken, MASTER_PORT.
-# PYTHON names the interpreter. SIGTERM, SIGUSR1 and Ctrl-C write a checkpoint and end with status 75.
+# PYTHON names the interpreter. SIGTERM, SIGUSR1, SIGHUP and Ctrl-C write a checkpoint and end with status 75.
 set -uo pipefail
 [ $# -ge 2 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 CONFIG=$1 GPUS=$2
@@ -24,7 +24,7 @@ set -m  # torchrun in a group of its own: Ctrl-C reaches this script alone
 "${PYTHON:-python}" -m torch.distributed.run "${MEETING[@]}" --nproc-per-node="$GPUS" \
     "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "$@" &
 TORCHRUN=$!
-trap 'STOPPED=1; kill -TERM "$TORCHRUN" 2>/dev/null' TERM INT USR1
+trap 'STOPPED=1; kill -TERM "$TORCHRUN" 2>/dev/null' TERM INT HUP USR1
 wait "$TORCHRUN"
 STATUS=$?
 while kill -0 "$TORCHRUN" 2>/dev/null; do  # a trapped signal ends `wait` early

@@ -23,7 +23,7 @@ from ssmr.engine import ranks
 from ssmr.engine.checkpoints import BEST, RECORD, CheckpointFolder
 from ssmr.engine.environment import write_environment
 from ssmr.engine.runner import SafeRunner, build_runner
-from ssmr.errors import ConfigError
+from ssmr.errors import CheckpointError, ConfigError
 from ssmr.registry import MODELS
 from ssmr.stages.project import Project, plain
 
@@ -144,7 +144,6 @@ def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIn
 
 def _keep(checkpoint: Path, best: Path, inputs: dict[str, Any]) -> None:
     """Copy the chosen checkpoint to its final name, and record what it belongs to."""
-    CheckpointFolder(checkpoint.parent).require_intact(checkpoint)
     for leftover in best.parent.glob(f'.{best.name}.*.tmp'):  # of a kill in the middle of this
         leftover.unlink()
     with atomic_write(best, 'wb') as file, open(checkpoint, 'rb') as source:
@@ -165,4 +164,9 @@ def _keep(checkpoint: Path, best: Path, inputs: dict[str, Any]) -> None:
 def _best_or_last(runner: SafeRunner) -> Path:
     hub = runner.message_hub
     name = Path(hub.get_info('best_ckpt') or hub.get_info('last_ckpt')).name  # the folder may have been moved
+    if not runner.checkpoints.holds(name):
+        raise CheckpointError(
+            f'there is nothing to keep: {name} is not in {runner.checkpoints.folder}, or is damaged',
+            'the run began at its end, or the disk is bad: train for longer, or again',
+        )
     return runner.checkpoints.folder / name

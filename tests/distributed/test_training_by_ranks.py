@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
-from rank_processes import Job, run_ranks
+from rank_processes import run_ranks
 
 from ssmr.config.load import load_config
 from ssmr.engine import ranks
-from ssmr.engine.signals import EXIT_STOPPED, stop_signals
+from ssmr.engine.signals import stop_signals
 from ssmr.registry import HEADS, HOOKS, REASONERS
 from ssmr.safe_load import safe_torch_load
 from ssmr.stages import pipeline
