@@ -23,6 +23,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model, weights_to_cpu
 from mmengine.utils import apply_to
 from torch import nn
 
+from ssmr.artifacts.files import disk_space
 from ssmr.datasets.image_batches import ImageDataset, collate_images
 from ssmr.datasets.reference_graph import RowDataset
 from ssmr.datasets.samplers import BatchwiseSampler, DrawSampler, PassSampler
@@ -99,10 +100,11 @@ class SafeRunner(Runner):
 
         Raises:
             SystemExit: A signal asked to stop; a checkpoint is written.
+            ArtifactError: The disk is full; the last checkpoint is whole.
         """
         torch.set_flush_denormal(True)
         try:
-            with stop_signals.deferred():
+            with stop_signals.deferred(), disk_space(self.checkpoints.folder):  # logs are written, too
                 return super().train()
         finally:
             torch.set_flush_denormal(False)  # it holds for the whole process, ours or not
@@ -270,7 +272,8 @@ class SafeRunner(Runner):
             )
         try:
             require_weights(content['state_dict'], own, 'state_dict')
-            require_weights(content.get('ema_state_dict', {}), own, 'ema_state_dict', 'module.')
+            if 'ema_state_dict' in content:
+                require_weights(content['ema_state_dict'], own, 'ema_state_dict', 'module.')
             if self._resume:
                 same = content['meta'].get('world_size') == self.world_size
                 require_progress(content, len(self.train_dataloader) if same else None)

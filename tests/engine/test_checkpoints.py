@@ -1,4 +1,4 @@
-"""The checkpoints of a work folder: whole or absent, the newest intact one is found, nobody else's files are touched."""
+"""The checkpoints of a work folder: whole or absent, the newest intact one is found, other files are left alone."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,9 +92,8 @@ class Cluster:
         """Cancel all jobs and end the daemons."""
         self.run('scancel', '--full', '--signal=KILL', '--user=root', check=False)
         self.run('scancel', '--user=root', check=False)
-        with_jobs = lambda: self.run('squeue', '-h', check=False).stdout.strip()  # noqa: E731
         end = time.monotonic() + 20
-        while with_jobs() and time.monotonic() < end:
+        while self.run('squeue', '-h', check=False).stdout.strip() and time.monotonic() < end:
             time.sleep(0.2)
         for daemon in reversed(self.daemons):
             daemon.terminate()
@@ -115,7 +114,7 @@ class Cluster:
             raise AssertionError(f'{command} gave {done.returncode}:\n{done.stdout}\n{done.stderr}')
         return done
 
-    def wait(self, condition, what: str, seconds: float = 120) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """Wait until a condition holds."""
         end = time.monotonic() + seconds
         while not condition():
