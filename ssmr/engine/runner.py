@@ -23,7 +23,6 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model, weights_to_cpu
 from mmengine.utils import apply_to
 from torch import nn
 
-from ssmr.artifacts.files import disk_space
 from ssmr.datasets.image_batches import ImageDataset, collate_images
 from ssmr.datasets.reference_graph import RowDataset
 from ssmr.datasets.samplers import BatchwiseSampler, DrawSampler, PassSampler
@@ -100,11 +99,10 @@ class SafeRunner(Runner):
 
         Raises:
             SystemExit: A signal asked to stop; a checkpoint is written.
-            ArtifactError: The disk is full; the last checkpoint is whole.
         """
         torch.set_flush_denormal(True)
         try:
-            with stop_signals.deferred(), disk_space(self.checkpoints.folder):  # logs are written, too
+            with stop_signals.deferred():
                 return super().train()
         finally:
             torch.set_flush_denormal(False)  # it holds for the whole process, ours or not
@@ -272,8 +270,7 @@ class SafeRunner(Runner):
             )
         try:
             require_weights(content['state_dict'], own, 'state_dict')
-            if 'ema_state_dict' in content:
-                require_weights(content['ema_state_dict'], own, 'ema_state_dict', 'module.')
+            require_weights(content.get('ema_state_dict', {}), own, 'ema_state_dict', 'module.')
             if self._resume:
                 same = content['meta'].get('world_size') == self.world_size
                 require_progress(content, len(self.train_dataloader) if same else None)
