@@ -24,7 +24,8 @@ def read_array(path: Path, dtype: Any, *, mapped: bool = False) -> np.ndarray:
     """
     fix = f'remove {path.parent} and run the command again'
     try:
-        found = np.load(path, mmap_mode='r', allow_pickle=False)
+        with np.errstate(over='ignore'):  # of the size that the file says it has; the mapping looks at the real one
+            found = np.load(path, mmap_mode='r', allow_pickle=False)
     except Exception as error:  # on garbage NumPy's reader fails with whatever comes up (EOFError, OverflowError…)
         raise ArtifactError(f'{path} is not an array: {str(error) or type(error).__name__}', fix) from error
     if not isinstance(found, np.memmap) or found.dtype != dtype:

@@ -82,7 +82,7 @@ def require_tensor(found: Any, where: str) -> None:
 
 
 def require_weights(found: Any, like: Mapping[str, Tensor], where: str, prefix: str = '') -> None:
-    """Refuse what is not a state dict, or whose tensors have another form than the model's; names may differ.
+    """Refuse what is not a state dict, lacks a tensor of the model's, or has one of another form; more may be there.
 
     Args:
         found: From a file.
@@ -95,6 +95,8 @@ def require_weights(found: Any, like: Mapping[str, Tensor], where: str, prefix: 
     """
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise ValueError(f'{where} is no state dict')
+    if missing := [name for name in like if prefix + name not in found]:
+        raise ValueError(f'{where} lacks {", ".join(missing[:3])}')
     for name, tensor in found.items():
         require_tensor(tensor, f'{where}.{name}')
         if name.removeprefix(prefix) in like:
@@ -204,23 +206,24 @@ def require_optimizer_state(optimizer: torch.optim.Optimizer) -> None:
     Raises:
         ValueError: A tensor has not its parameter's shape, something is missing or too much, or a number is NaN.
     """
-    examples: dict[int, dict[str, Any]] = {}
     for number, group in enumerate(optimizer.param_groups):
+        examples = {1: _example_state(optimizer, group, 1)}  # in any case: it fails where an option is amiss
         for parameter in group['params']:
             state = optimizer.state.get(parameter)
             if not state:
                 continue
             if parameter.ndim not in examples:
-                examples[parameter.ndim] = _example_state(optimizer, group, parameter)
+                examples[parameter.ndim] = _example_state(optimizer, group, parameter.ndim)
             where = f'optimizer.state of a parameter {tuple(parameter.shape)} of group {number}'
             require_form(dict.fromkeys(state), dict.fromkeys(examples[parameter.ndim]), where)
             for name, like in examples[parameter.ndim].items():
                 _require_moment(state[name], like, parameter, f'{where}, {name},')
 
 
-def _example_state(optimizer: torch.optim.Optimizer, group: dict[str, Any], parameter: Tensor) -> dict[str, Any]:
+def _example_state(optimizer: torch.optim.Optimizer, group: dict[str, Any], ndim: int) -> dict[str, Any]:
     """What the optimizer keeps of a parameter of one number after a step: names, and whether by element."""
-    tiny = torch.zeros((1,) * parameter.ndim, device=parameter.device, dtype=parameter.dtype, requires_grad=True)
+    first = group['params'][0]
+    tiny = torch.zeros((1,) * ndim, device=first.device, dtype=first.dtype, requires_grad=True)
     tiny.grad = torch.zeros_like(tiny)
     probe = copy.copy(optimizer)
     probe.state, probe.param_groups = defaultdict(dict), [{**group, 'params': [tiny]}]
@@ -242,7 +245,7 @@ def _require_moment(found: Any, like: Any, parameter: Tensor, where: str) -> Non
 def require_groups(found: Any, own: Mapping[str, Any]) -> None:
     """Refuse groups of parameters whose options are of other kinds than this optimizer's.
 
-    A schedule that one of the two has not leaves its ``initial_lr``.
+    Schedules and other versions of torch have further options; :func:`require_optimizer_state` tries what is there.
 
     Args:
         found: The optimizer's state, from a file.
@@ -259,8 +262,8 @@ def require_groups(found: Any, own: Mapping[str, Any]) -> None:
         where = f'optimizer.param_groups[{i}]'
         if not isinstance(group, dict) or group.get('params') != like['params']:
             raise ValueError(f'{where} is not about the same parameters')
-        shared = {name: like[name] for name in like if name != 'initial_lr' or name in group}
-        require_form({name: group[name] for name in group if name in shared}, shared, where)
+        shared = like.keys() & group.keys()
+        require_form({name: group[name] for name in shared}, {name: like[name] for name in shared}, where)
     known = {i for group in own['param_groups'] for i in group['params']}
     if not state.keys() <= known or not all(isinstance(kept, dict) for kept in state.values()):
         raise ValueError('optimizer.state is not that of its parameters')

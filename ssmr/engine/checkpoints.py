@@ -124,6 +124,19 @@ class CheckpointFolder:
                 path.unlink(missing_ok=True)
                 fault_point('checkpoint deleted')
 
+    def forget(self) -> None:
+        """Begin anew: a run does not go on from those of a former run, and deletes them when it has one of its own."""
+        former = self.entries()
+        if not former:
+            return
+        logger.warning(
+            'the run begins anew; at its first checkpoint it deletes those of the former run: %s (to go on from them '
+            'instead, stop it now, and use --resume PATH)',
+            ', '.join(str(self.folder / entry.file) for entry in former),
+        )
+        (self.folder / LAST).unlink(missing_ok=True)
+        self._write_ledger([])
+
     def last(self) -> Path | None:
         """The newest checkpoint that training can go on from and whose checksum fits; None if there never was one.
 

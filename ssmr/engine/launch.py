@@ -134,6 +134,8 @@ def launch(launcher: str, environment: MutableMapping[str, str] = os.environ) ->
         MASTER_PORT=str(place.port),
     )
     if place.world_size > 1:
+        for library in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS'):  # as mmengine does later, with a warning for each rank
+            environment.setdefault(library, environment.get('OMP_NUM_THREADS', '1'))
         _meet(place)
 
 

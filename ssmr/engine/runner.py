@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
-from mmengine.dist import all_gather_object, get_world_size
-from mmengine.hooks import Hook
+from mmengine.dist import all_gather_object
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -23,9 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model, weights_to_cpu
 from mmengine.utils import apply_to
 from torch import nn
 
-from ssmr.datasets.image_batches import ImageDataset, collate_images
-from ssmr.datasets.reference_graph import RowDataset
-from ssmr.datasets.samplers import BatchwiseSampler, DrawSampler, PassSampler
+from ssmr.artifacts.files import disk_space
 from ssmr.engine import ranks
 from ssmr.engine.checkpoint_content import (
     require_groups,
@@ -37,7 +30,6 @@ from ssmr.engine.checkpoint_content import (
 )
 from ssmr.engine.checkpoint_files import read_checkpoint
 from ssmr.engine.checkpoints import CheckpointFolder
-from ssmr.engine.data_parallel import model_wrapper
 from ssmr.engine.environment import versions
 from ssmr.engine.published import SUFFIX
 from ssmr.engine.random_state import random_state
@@ -52,9 +44,6 @@ LOG_FILE_ONLY = (
     "Distributed training is not used",
 )  # fmt: skip
 
-
-#: By ``train_cfg.by_epoch``.
-LOOPS_BY_EPOCH = {True: 'ResumableEpochLoop', False: 'ResumableIterLoop'}
 #: What must agree before a checkpoint's weights are used, and, when a run goes on, before its training state is. More
 #: epochs or another schedule are no obstacle to going on.
 WEIGHTS_FIELDS = ('model', 'graph', 'node_encoder', 'retriever')
@@ -63,15 +52,6 @@ RESUME_FIELDS = (*WEIGHTS_FIELDS, 'references', 'scores')
 TRAINING_STATE = ('message_hub', 'optimizer', 'param_schedulers', 'random_states')
 #: What comes of setting objects to a state that was not theirs.
 MISFITS = (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
-
-
-class RunnerConfig(Config):
-    """A config whose text is quick to make: mmengine asks for it at every checkpoint, and yapf takes a second each."""
-
-    @property
-    def pretty_text(self) -> str:
-        """Valid Python, one field a line."""
-        return ''.join(f'{name} = {value!r}\n' for name, value in self.to_dict().items())
 
 
 class SafeRunner(Runner):
@@ -99,10 +79,13 @@ class SafeRunner(Runner):
 
         Raises:
             SystemExit: A signal asked to stop; a checkpoint is written.
+            ArtifactError: The disk is full; the last checkpoint is whole.
         """
+        if not self._resume:
+            ranks.together(lambda: self.checkpoints.forget() if ranks.is_first() else None)
         torch.set_flush_denormal(True)
         try:
-            with stop_signals.deferred():
+            with stop_signals.deferred(), disk_space(self.checkpoints.folder):  # logs are written, too
                 return super().train()
         finally:
             torch.set_flush_denormal(False)  # it holds for the whole process, ours or not
@@ -270,7 +253,8 @@ class SafeRunner(Runner):
             )
         try:
             require_weights(content['state_dict'], own, 'state_dict')
-            require_weights(content.get('ema_state_dict', {}), own, 'ema_state_dict', 'module.')
+            if 'ema_state_dict' in content:
+                require_weights(content['ema_state_dict'], own, 'ema_state_dict', 'module.')
             if self._resume:
                 same = content['meta'].get('world_size') == self.world_size
                 require_progress(content, len(self.train_dataloader) if same else None)
@@ -291,87 +275,3 @@ def _is_tensor(value: Any) -> bool:
 def _for_console(record: logging.LogRecord) -> bool:
     text = record.getMessage()
     return len(text) < LONGEST_ON_CONSOLE and not text.startswith(LOG_FILE_ONLY)
-
-
-def build_runner(
-    cfg: Config,
-    model: nn.Module,
-    datasets: Mapping[str, RowDataset | ImageDataset],
-    metric: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    hooks: Sequence[Hook] = (),
-) -> SafeRunner:
-    """Assemble a runner for training (datasets 'train' and 'val') or testing (dataset 'test').
-
-    Args:
-        cfg: A checked config.
-        model: The assessor with its data preprocessor.
-        datasets: Loop name -> the rows of the table that it goes through, with pictures where the model reads them.
-        metric: A part of METRICS.
-        inputs: See :class:`SafeRunner`.
-        hooks: Further hooks.
-    """
-    settings: dict[str, Any] = {}
-    if 'train' in datasets:
-        settings = {
-            'train_dataloader': _loader(datasets['train'], cfg.get('train_dataloader', {}), shuffle=True),
-            'train_cfg': _loop(cfg.train_cfg),
-            'log_processor': {'by_epoch': bool(cfg.train_cfg.get('by_epoch'))},
-            'optim_wrapper': cfg.optim_wrapper,
-            'param_scheduler': cfg.get('param_scheduler') or None,
-            'val_dataloader': _loader(datasets['val'], cfg.get('val_dataloader', {}), shuffle=False),
-            'val_cfg': {},
-            'val_evaluator': dict(metric),
-            'custom_hooks': [*cfg.get('custom_hooks', []), *hooks],
-        }
-    if 'test' in datasets:
-        settings = {
-            'test_dataloader': _loader(datasets['test'], cfg.get('val_dataloader', {}), shuffle=False),
-            'test_cfg': {},
-            'test_evaluator': dict(metric),
-            'custom_hooks': list(hooks),
-        }
-    distributed = get_world_size() > 1
-    return SafeRunner(
-        inputs=inputs,
-        launcher='pytorch' if distributed else 'none',  # the processes have met already
-        model=model,
-        work_dir=cfg.work_dir,
-        default_hooks=cfg.get('default_hooks'),
-        visualizer={'type': 'Visualizer', 'vis_backends': [{'type': 'TensorboardVisBackend'}]}
-        if 'train' in datasets
-        else None,
-        default_scope='ssmr',
-        env_cfg={
-            'mp_cfg': {'mp_start_method': multiprocessing.get_start_method()}
-        },  # as it is: mmengine would change it
-        log_level=cfg.get('log_level', 'INFO'),
-        randomness=cfg.get('randomness', {'seed': 0}),
-        load_from=cfg.get('load_from'),
-        resume=bool(cfg.get('resume')),
-        # mmengine keeps global state by this name
-        experiment_name=f'{Path(cfg.work_dir).name}_{ranks.from_first(uuid.uuid4().hex[:8])}',
-        cfg=RunnerConfig({**cfg.to_dict(), **({'model_wrapper_cfg': model_wrapper()} if distributed else {})}),
-        **settings,
-    )
-
-
-def _loop(train_cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The loop that can be interrupted, in the place of mmengine's."""
-    options = {name: value for name, value in train_cfg.items() if name != 'by_epoch'}
-    return {'type': LOOPS_BY_EPOCH[bool(train_cfg.get('by_epoch'))], **options}
-
-
-def _loader(dataset: RowDataset | ImageDataset, settings: Mapping[str, Any], shuffle: bool) -> dict[str, Any]:
-    images = isinstance(dataset, ImageDataset)
-    workers = min(4, os.cpu_count() or 1) if images else 0  # an item of rows is one integer: workers would only cost
-    batch_size = settings.get('batch_size', 32 if images else 128)
-    training = {'type': DrawSampler if images else PassSampler, 'shuffle': True}
-    return {
-        'dataset': dataset,
-        'sampler': training if shuffle else {'type': BatchwiseSampler, 'batch_size': batch_size},
-        'batch_size': batch_size,
-        'num_workers': settings.get('num_workers', workers),
-        'pin_memory': images and torch.cuda.is_available(),
-        'collate_fn': {'type': collate_images if images else 'default_collate'},
-    }

@@ -18,8 +18,8 @@ from ssmr.artifacts.reference_index import ReferenceIndex
 from ssmr.datasets.duplicates import leaks
 from ssmr.datasets.image_table import ImageTable
 from ssmr.engine import ranks
+from ssmr.engine.build_runner import build_runner
 from ssmr.engine.hooks import PredictionCollector
-from ssmr.engine.runner import build_runner
 from ssmr.evaluation.baselines import FrozenFeatures, UploadNumbers, trivial_baselines
 from ssmr.evaluation.predictions import Predictions, write_predictions
 from ssmr.evaluation.report import metrics_table

@@ -20,9 +20,10 @@ from ssmr.config.parts import keywords
 from ssmr.datasets.image_batches import ImageDataset, ImageInput
 from ssmr.datasets.reference_graph import GraphGather, RowDataset
 from ssmr.engine import ranks
+from ssmr.engine.build_runner import build_runner
 from ssmr.engine.checkpoints import BEST, RECORD, CheckpointFolder
 from ssmr.engine.environment import write_environment
-from ssmr.engine.runner import SafeRunner, build_runner
+from ssmr.engine.runner import SafeRunner
 from ssmr.errors import CheckpointError, ConfigError
 from ssmr.registry import MODELS
 from ssmr.stages.project import Project, plain

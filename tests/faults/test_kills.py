@@ -151,11 +151,13 @@ def kill_again_and_again(flow: Flow, tool: str, folder: Path, points: list[str],
     assert flow.tool(tool, folder, *arguments) == 0, flow.log()
 
 
+@pytest.mark.slow
 def test_banks_and_index_are_those_of_a_run_that_nobody_killed(flow: Flow, tmp_path: Path) -> None:
     kill_again_and_again(flow, 'build_references.py', tmp_path, BUILD)
     assert_same_artifacts(tmp_path, flow.straight)
 
 
+@pytest.mark.slow
 def test_training_ends_with_the_weights_of_a_run_that_nobody_killed(flow: Flow, tmp_path: Path) -> None:
     like_straight(flow, tmp_path, 'artifacts')
     kill_again_and_again(flow, 'train.py', tmp_path, TRAIN, '--resume')
@@ -241,6 +243,20 @@ def test_the_notes_of_several_writers_become_one(flow: Flow, tmp_path: Path) -> 
     kill_again_and_again(flow, str(script), tmp_path / 'killed', points)
     assert flow.tool(str(script), tmp_path / 'whole') == 0
     assert_same_artifacts(tmp_path / 'killed', tmp_path / 'whole')
+
+
+@pytest.mark.parametrize('share', [0.9, 0.2], ids=['the checkpoint', 'the best'])
+def test_a_full_disk_costs_what_could_not_be_written_and_nothing_else(flow: Flow, tmp_path: Path, share: float) -> None:
+    like_straight(flow, tmp_path, 'artifacts')
+    assert flow.tool('train.py', tmp_path, kill_at='epoch_2.pth written') == -signal.SIGKILL, flow.log()
+    [last] = [entry.file for entry in CheckpointFolder(tmp_path / 'run').entries() if not entry.best]
+    largest = int((tmp_path / 'run' / last).stat().st_size * share)
+    assert flow.tool('train.py', tmp_path, '--resume', largest_file=largest) == 1
+    assert 'error: no space left to write' in flow.log() and 'Traceback' not in flow.log().rsplit('error:', 1)[1]
+    assert_whole(tmp_path)
+    assert CheckpointFolder(tmp_path / 'run').last() == tmp_path / 'run' / last == tmp_path / 'run' / 'epoch_1.pth'
+    assert flow.tool('train.py', tmp_path, '--resume') == 0, flow.log()
+    assert_same_run(tmp_path, flow.straight)
 
 
 def test_two_jobs_that_need_the_same_artifacts_build_them_once(flow: Flow, tmp_path: Path) -> None:
