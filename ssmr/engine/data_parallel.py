@@ -41,7 +41,7 @@ class AlikeDataParallel(MMDistributedDataParallel):
             warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated', FutureWarning)
             super().__init__(module, device_ids=device_ids, broadcast_buffers=False)
         if get_world_size() > 2:  # two numbers have the same sum in either order
-            self.register_comm_hook(None, mean_in_order)
+            self.register_comm_hook(None, lambda _, bucket: mean_in_order(bucket))
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """One step, as mmengine makes it; then the statistics.
@@ -71,14 +71,13 @@ class AlikeDataParallel(MMDistributedDataParallel):
         return '' if found is None else ': ' + ', '.join(names[int(number)] for number in found[1].split()[:8])
 
 
-def mean_in_order(state: None, bucket: GradBucket) -> Future[Tensor]:
+def mean_in_order(bucket: GradBucket) -> Future[Tensor]:
     """Average gradients over the ranks, adding them up in the order of the ranks; as much to send as in a ring.
 
     A ring begins each part of a bucket with another rank, and torch orders the buckets anew after the first step. So
     the last bits of a resumed run would be others.
 
     Args:
-        state: None; part of torch's interface.
         bucket: Gradients of some parameters, one after the other.
 
     Returns:
@@ -91,7 +90,7 @@ def mean_in_order(state: None, bucket: GradBucket) -> Future[Tensor]:
     total, *others = parts.chunk(count)
     for part in others:
         total = total + part
-    shared = distributed.all_gather_into_tensor(own, total / count, async_op=True)
+    shared = distributed.all_gather(list(own.chunk(count)), total / count, async_op=True)
     mean: Future[Tensor] = shared.get_future().then(lambda done: own[:size])
     return mean
 

@@ -63,7 +63,7 @@ class Job:
         for _, sender in pipes:
             sender.close()
 
-    def outcomes(self, patience: float = 60) -> list[Outcome]:
+    def outcomes(self, patience: float = 300) -> list[Outcome]:
         """Wait for all ranks; whatever has not ended after ``patience`` seconds hangs, and fails the test."""
         found = []
         for receiver, process in zip(self.receivers, self.processes, strict=True):

@@ -18,6 +18,7 @@ from torch import nn
 from ssmr.config.load import load_config
 from ssmr.engine import ranks
 from ssmr.engine.signals import EXIT_STOPPED, stop_signals
+from ssmr.reasoners.base import Reasoner
 from ssmr.registry import HEADS, HOOKS, REASONERS
 from ssmr.safe_load import safe_torch_load
 from ssmr.stages import pipeline
@@ -32,7 +33,7 @@ train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=1)
 val_dataloader = dict(batch_size=2)
 """
 PLAIN = """
-model.update(reasoner=dict(type='MeanPool'), reference_scores='embed')  # no batch norm, no dropout
+model.update(reasoner=dict(type='PlainMean'), reference_scores='embed')
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
 train_cfg = dict(by_epoch=False, max_iters=1, val_interval=1)
 default_hooks['checkpoint'].update(by_epoch=False)
@@ -58,6 +59,18 @@ class Witness(Hook):
     def after_train(self, runner: Any) -> None:
         model = getattr(runner.model, 'module', runner.model)
         Witness.found = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+@REASONERS.register_module(force=True)
+class PlainMean(Reasoner):
+    """Without batch normalisation and dropout: the gradient is the mean of those of the works."""
+
+    def __init__(self, in_dim: int, num_references: int) -> None:
+        super().__init__(in_dim, num_references, 16, 'mean')
+        self.layer = nn.Linear(in_dim, 16)
+
+    def reason(self, nodes: torch.Tensor, similarities: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        return torch.tanh(self.layer(nodes))
 
 
 def trained(config: Path, work_dir: Path, *options: str) -> dict[str, np.ndarray]:
