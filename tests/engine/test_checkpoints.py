@@ -179,6 +179,29 @@ class TestRuns:
         assert (tmp_path / 'run' / BEST).read_bytes() == (tmp_path / 'run' / 'epoch_3.pth').read_bytes()
         checkpoints.require_intact(tmp_path / 'run' / BEST)
 
+    def test_a_run_begun_anew_is_not_mixed_with_the_former_one(
+        self, tiny_config: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        train(tiny_config, tmp_path / 'run')
+        checkpoints = CheckpointFolder(tmp_path / 'run')
+        former = {entry.file for entry in checkpoints.entries()}
+        checkpoints.forget()
+        assert str(tmp_path / 'run' / 'epoch_3.pth') in caplog.text
+        assert checkpoints.last() is None, 'a kill before its first checkpoint: nothing to go on from'
+        assert all((tmp_path / 'run' / name).is_file() for name in former), 'still there for who changes their mind'
+        commit(tmp_path / 'run', 1)
+        assert [path.name for path in (tmp_path / 'run').glob('epoch_*.pth')] == ['epoch_1.pth']
+
+    @pytest.mark.parametrize('resume', [False, True])
+    def test_only_going_on_keeps_the_former_checkpoints(self, tiny_config: Path, tmp_path: Path, resume: bool) -> None:
+        train(tiny_config, tmp_path / 'run')
+        pipeline.run(
+            project(tiny_config, f'work_dir={tmp_path / "run"}', f'resume={resume}', 'train_cfg.max_epochs=1'),
+            retrain=True,
+        )
+        files = {entry.file for entry in CheckpointFolder(tmp_path / 'run').entries() if not entry.best}
+        assert files == ({'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth'} if resume else {'epoch_1.pth'})
+
     def test_a_moved_work_folder_is_gone_on_with(self, tiny_config: Path, tmp_path: Path) -> None:
         train(tiny_config, tmp_path / 'run')
         (tmp_path / 'run').rename(tmp_path / 'moved')
