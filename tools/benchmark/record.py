@@ -46,7 +46,7 @@ def record(
     """
     middle = statistics.median(ours)
     medians = {name: statistics.median(runs) for name, runs in peers.items()}
-    ratio_peer = min(medians.values()) / middle if medians else None
+    ratios = {name: median / middle for name, median in medians.items()}
     ratio_limit = limit / middle if limit is not None else None
     line = {
         'case': case,
@@ -55,7 +55,7 @@ def record(
         'ours_s': middle,
         'peers': medians,
         'limit_s': limit,
-        'ratio_peer': ratio_peer,
+        'ratio_peer': ratios,
         'ratio_limit': ratio_limit,
         'equal': equal,
         'aim_met': aim_met,
@@ -68,7 +68,8 @@ def record(
     with open(results, 'a', encoding='utf-8') as file:
         file.write(json.dumps(line) + '\n')
     others = '; '.join(f'{name}: {_range(runs)}' for name, runs in peers.items())
-    cells = (case, work, _range(ours), others, _number(limit), _number(ratio_peer), _number(ratio_limit))
+    apart = '; '.join(f'{name}: {ratio:.3g}' for name, ratio in ratios.items()) or '-'
+    cells = (case, work, _range(ours), others, _number(limit), apart, _number(ratio_limit))
     return f'| {" | ".join(cells)} | {_word(equal)} | {_word(aim_met)} |'
 
 
