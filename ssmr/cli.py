@@ -78,6 +78,9 @@ def start_run(args: argparse.Namespace, cfg: Config) -> None:
     if args.deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # before CUDA begins
         cfg.randomness = {**cfg.get('randomness', {}), 'deterministic': True}
+        import torch
+
+        torch.use_deterministic_algorithms(True)  # the runner does it for training alone
     from ssmr.engine.launch import launch
     from ssmr.engine.signals import stop_signals
 

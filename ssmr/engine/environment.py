@@ -73,6 +73,7 @@ def write_environment(folder: Path, seed: int | None) -> None:
             'versions': versions(),
             'git': git_state(),
             'seed': seed,
+            'deterministic': torch.are_deterministic_algorithms_enabled(),
             'command': sys.argv,
             'host': socket.gethostname(),
             'platform': platform.platform(),

@@ -3,15 +3,20 @@
 Schedulers send them before a time limit or a preemption. Between two steps of training a checkpoint is written; in the
 other stages whatever is durable already (shards of features, whole artifacts) is what the next run goes on from.
 
+Schedulers signal every process of a job, so the workers of loaders get them too; what is to become of those is for the
+process that started them alone to say.
+
 The status is 75; but 143 where one of several ranks gets SIGTERM outside of training, where it cannot know what the
 others do.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
@@ -36,7 +41,9 @@ class StopSignals:
         self._deferring = self._installed = False
 
     def install(self) -> None:
-        """Handle the signals from now on."""
+        """Handle the signals from now on, in this process; its children obey it alone."""
+        if not self._installed:
+            os.register_at_fork(after_in_child=obey_parent_alone)
         self._installed = True
         for number in SIGNALS:
             signal.signal(number, self._receive)
@@ -79,6 +86,23 @@ class StopSignals:
         flag = torch.tensor(int(self.name is not None), device=device)
         distributed.all_reduce(flag, distributed.ReduceOp.MAX)
         return bool(flag.item())
+
+
+def obey_parent_alone() -> None:
+    """In a forked process: let the signals end it where its parent sends them or is gone, and do nothing otherwise.
+
+    A worker that a scheduler ends would be an error in the process that waits for its batch, and one that runs the
+    parent's handler would leave in its name. A thread waits for them, since Python's handlers do not know the sender.
+    """
+    parent = os.getppid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def wait() -> None:
+        while signal.sigwaitinfo(SIGNALS).si_pid != parent and os.getppid() == parent:
+            pass
+        os._exit(0)
+
+    Thread(target=wait, daemon=True).start()
 
 
 #: Of this process.

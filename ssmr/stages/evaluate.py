@@ -113,7 +113,7 @@ def predict(
 ) -> np.ndarray:
     """Predict the scores of rows [n] with a checkpoint; [n] float64 in the same order."""
     collector = PredictionCollector()
-    model = build_assessor(project, banks, index)
+    model = ranks.everywhere(lambda: build_assessor(project, banks, index))
     cfg = project.cfg.copy()
     cfg.load_from, cfg.resume = str(checkpoint), False
     datasets = {'test': dataset_of(project, index, model, rows)}

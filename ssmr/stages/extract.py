@@ -38,8 +38,12 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
         WeightsError: The encoder's weights are missing or do not fit.
         ArtifactError: The disk is full, or the stored bank is corrupt.
     """
-    key = project.bank_key(view)
+    key = ranks.everywhere(lambda: project.bank_key(view))  # it reads the weights
     folder = get_or_build(project.store, key, lambda partial: _extract(project, view, partial))
+    return ranks.everywhere(lambda: _open(project, folder))
+
+
+def _open(project: Project, folder: Path) -> FeatureBank:
     bank = FeatureBank.open(folder)
     if bank.ids != tuple(project.table.ids):
         raise ArtifactError(f'the ids of {folder} are not those of the table', f'remove {folder} and run it again')
@@ -51,15 +55,21 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
 def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     settings = project.cfg.get('extraction', {})
     device = settings.get('device') or ('cuda' if torch.cuda.is_available() else 'cpu')
-    encoder = ranks.everywhere(lambda: build_encoder(view, plain(project.cfg.encoders[view])))
-    encoder.to(device)
-    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; torch's stubs lack it
+    encoder = ranks.everywhere(lambda: _encoder(project, view, device))
     layout = (folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
     writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, writer=ranks.rank()))
     bad = _write_shards(project, encoder, f'features of {view}', writer, device)
     if ranks.is_first():
         writer.finish()
     return {'dim': encoder.dim, 'quarantined': len(bad)}
+
+
+def _encoder(project: Project, view: str, device: str) -> Encoder:
+    """The encoder of a view where it is to run; that it gives vectors at all is tried, too."""
+    encoder = build_encoder(view, plain(project.cfg.encoders[view])).to(device)
+    encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster; torch's stubs lack it
+    _ = encoder.dim
+    return encoder
 
 
 def _write_shards(

@@ -84,7 +84,7 @@ def run(project: Project, retrain: bool = False) -> Path:
     """
     from ssmr.stages.train import train, trained_checkpoint
 
-    checkpoint = ranks.from_first(None if retrain else trained_checkpoint(project))
+    checkpoint = None if retrain else ranks.from_first(ranks.everywhere(lambda: trained_checkpoint(project)))
     if checkpoint is not None:
         return checkpoint
     return train(project, *references(project))

@@ -31,6 +31,10 @@ def reference_index(project: Project, banks: Mapping[str, FeatureBank]) -> Refer
     key = project.index_key()
     build = partial(_build, project, banks)
     folder = ranks.first_then_others(lambda: project.store.get_or_build(key, build))
+    return ranks.everywhere(lambda: _open(project, folder))
+
+
+def _open(project: Project, folder: Path) -> ReferenceIndex:
     index = ReferenceIndex.open(folder)
     index.require_table(project.table.ids)
     return index

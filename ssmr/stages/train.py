@@ -128,7 +128,7 @@ def stale_training_fields(project: Project) -> list[str]:
 
 def train(project: Project, banks: Mapping[str, FeatureBank], index: ReferenceIndex) -> Path:
     """Train, and return the best checkpoint by validation SRCC as ``best.pth`` in the work folder."""
-    model = build_assessor(project, banks, index)
+    model = ranks.everywhere(lambda: build_assessor(project, banks, index))
     datasets = {
         split: dataset_of(project, index, model, split_rows(project, index, split), training=split == 'train')
         for split in ('train', 'val')
