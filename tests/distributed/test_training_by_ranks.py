@@ -61,7 +61,6 @@ class Witness(Hook):
         Witness.found = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
-@REASONERS.register_module(force=True)
 class PlainMean(Reasoner):
     """Without batch normalisation and dropout: the gradient is the mean of those of the works."""
 
@@ -82,6 +81,7 @@ def interrupted(
     config: Path, work_dir: Path, rank: int, step: int, number: int, *options: str
 ) -> dict[str, np.ndarray]:
     """Train; one rank sends itself a signal while it does a step."""
+    REASONERS.register_module(module=PlainMean)  # in the processes of the ranks alone: other tests go through all parts
     cfg = load_config(config, [f'work_dir={work_dir}', *options])
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'Witness', 'rank': rank, 'step': step, 'number': number}]
     stop_signals.install()

@@ -267,14 +267,14 @@ class TestStoppedHalfWay:
         assert kept[0] == kept[1]
 
     def test_ctrl_c_says_how_far_it_got(self, server: Server, tmp_path: Path) -> None:
-        small = Baid(server, 60, latency=0.05)
+        small = Baid(server, 200, latency=0.1)
         with start(small, tmp_path) as process:
             wait_for(tmp_path, 10, process)
             process.send_signal(signal.SIGINT)
             assert process.stderr
             said = process.stderr.read()
         assert process.returncode == 130
-        assert 'BAID: stopped with' in said and 'of 60 images; run the same command again' in said
+        assert 'BAID: stopped with' in said and 'of 200 images; run the same command again' in said
         assert 'Traceback' not in said
         assert images(tmp_path).items() <= small.files.items()
         assert not (tmp_path / 'images' / '.partial').exists()
