@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from rank_processes import Job, run_ranks
 from torch import nn
@@ -72,6 +73,12 @@ class PlainMean(Reasoner):
         return torch.tanh(self.layer(nodes))
 
 
+def load(config: Path, *options: str) -> Config:
+    """The config, in a process of a rank: elsewhere other tests go through all registered parts."""
+    REASONERS.register_module(module=PlainMean, force=True)
+    return load_config(config, list(options))
+
+
 def trained(config: Path, work_dir: Path, *options: str) -> dict[str, np.ndarray]:
     """Train; the weights that this rank ends with."""
     return interrupted(config, work_dir, -1, -1, 0, *options)
@@ -81,8 +88,7 @@ def interrupted(
     config: Path, work_dir: Path, rank: int, step: int, number: int, *options: str
 ) -> dict[str, np.ndarray]:
     """Train; one rank sends itself a signal while it does a step."""
-    REASONERS.register_module(module=PlainMean)  # in the processes of the ranks alone: other tests go through all parts
-    cfg = load_config(config, [f'work_dir={work_dir}', *options])
+    cfg = load(config, f'work_dir={work_dir}', *options)
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), {'type': 'Witness', 'rank': rank, 'step': step, 'number': number}]
     stop_signals.install()
     pipeline.run(Project(cfg), retrain=True)
@@ -254,7 +260,7 @@ def all_trained(config: Path, work_dir: Path) -> dict[str, dict[str, np.ndarray]
     """The weights after two steps, by model."""
     found = {}
     for name, model in models().items():
-        cfg = load_config(config, [f'work_dir={work_dir / name}', 'train_cfg.max_iters=2'])
+        cfg = load(config, f'work_dir={work_dir / name}', 'train_cfg.max_iters=2')
         cfg.model, cfg.custom_hooks = model, [{'type': 'Witness'}]
         pipeline.run(Project(cfg))
         found[name] = Witness.found
