@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from ssmr.artifacts.reference_index import ReferenceIndex
@@ -131,7 +132,8 @@ class GraphGather(BaseDataPreprocessor):
 
     def nodes(self, rows: Tensor) -> Tensor:
         """Rows of any shape [...] to node features [..., D]."""
-        views = [self.get_buffer(f'features_{i}')[rows] for i in range(self.num_views)]
+        # whole rows are copied; indexing would compute the place of every single number
+        views = [functional.embedding(rows, self.get_buffer(f'features_{i}')) for i in range(self.num_views)]
         nodes = views[0] if self.num_views == 1 else torch.cat(views, dim=-1)
         return (nodes - self.get_buffer('mean')) / self.get_buffer('scale') if self.standardise else nodes
 
@@ -155,7 +157,7 @@ class GraphGather(BaseDataPreprocessor):
         references, similarities = self.references[position], self.similarities[position]  # [B, K]
         mask = None
         if self.min_similarity is not None:
-            mask = torch.nn.functional.pad(similarities >= self.min_similarity, (1, 0), value=True)  # [B, 1 + K]
+            mask = functional.pad(similarities >= self.min_similarity, (1, 0), value=True)  # [B, 1 + K]
         graph = ReferenceGraph(
             nodes=self.nodes(torch.cat([rows[:, None], references], dim=1)),
             similarities=similarities,

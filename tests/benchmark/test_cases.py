@@ -1,0 +1,65 @@
+"""Every benchmark runs at a tiny size, finds its ways equal, and leaves its lines and rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools/benchmark'
+FIELDS = {
+    'case', 'device', 'work', 'ours_s', 'peers', 'limit_s', 'ratio_peer', 'ratio_limit', 'equal', 'aim_met', 'runs',
+    'machine', 'versions', 'date',
+}  # fmt: skip
+#: Script -> tiny sizes, and case -> its peers. A '*' stands for any.
+CASES = {
+    'references': (
+        '--works 90 --pool 70 --queries 20 --few 4 --dim 8 --k 5 --runs 1',
+        {'references, one view': {'released loop', 'mmpretrain', 'faiss Flat', 'torch.mm alone', 'np.matmul alone'}},
+    ),
+    'fused_references': (
+        '--works 90 --pool 70 --queries 20 --few 4 --dims 8 4 --depth 20 --k 5 --runs 1',
+        {'references, fused views': {'one by one, all', 'one by one, 20', 'torch.mm alone', 'np.matmul alone'}},
+    ),
+    'growth': (
+        '--sizes 300 900 --queries 20 --dim 8 --k 5 --shards 3 --index IVF4,Flat --nprobe 4 --runs 1',
+        {'growth, references': {'3 shards', 'IVF4,Flat'}},
+    ),
+    'feature_bank': (
+        '--works 60 --dim 8 --batches 3 --batch-size 4 --peer-batches 2 --runs 1',
+        {
+            'feature bank, memory': set(),
+            'feature bank, memory-mapped': set(),
+            'reference graphs, memory': {'released loader (2 batches, scaled)'},
+            'reference graphs, memory-mapped': {'released loader (2 batches, scaled)'},
+        },
+    ),
+    'training': (
+        '--works 60 --steps 2 --batch-size 4 --dim 8 --depth 2 --runs 1',
+        {
+            'training, epoch': {'released loader and network'},
+            'training, step': {'released network'},
+            'training, *': {'*'},  # in bfloat16, where the processor has it
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize('script', CASES)
+def test_a_tiny_case_is_recorded(script: str, tmp_path: Path) -> None:
+    options, expected = CASES[script]
+    command = [sys.executable, str(TOOLS / f'{script}.py'), *options.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = (tmp_path / 'work_dirs/benchmark/results.jsonl').read_text(encoding='utf-8').splitlines()
+    peers: dict[str, set[str]] = {}
+    for line in map(json.loads, results):
+        assert line.keys() == FIELDS and line['equal'] and line['ours_s'] > 0
+        assert line['ratio_peer'].keys() == line['peers'].keys()
+        assert f'| {line["case"]} |' in done.stdout
+        case = line['case'] if line['case'] in expected else f'{line["case"].partition(",")[0]}, *'
+        peers[case] = peers.get(case, set()) | ({'*'} if expected[case] == {'*'} else set(line['peers']))
+    assert peers == expected

@@ -1,0 +1,1 @@
+"""What ssmr is compared with, each written plainly."""
