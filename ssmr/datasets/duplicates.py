@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from ssmr.datasets.delimited_text import LabelWarning, read_delimited
 from ssmr.datasets.image_table import UNUSED, ImageTable
@@ -97,6 +95,9 @@ def _read(source: Path) -> pd.DataFrame:
 
 def _components(works: np.ndarray, groups: np.ndarray, n: int) -> np.ndarray:
     """[n] component of each work, where work ``works[i]`` belongs to group ``groups[i]``."""
+    from scipy.sparse import coo_array  # both slow to import
+    from scipy.sparse.csgraph import connected_components
+
     size = n + int(groups.max(initial=-1)) + 1
     edges = coo_array((np.ones(len(works), dtype=bool), (works, n + groups)), shape=(size, size))
     numbers: np.ndarray = connected_components(edges, directed=False)[1]

@@ -9,7 +9,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -126,6 +125,8 @@ class GraphGather(BaseDataPreprocessor):
         self.standardise = training is not None
         if training is None:
             return
+        from sklearn.preprocessing import StandardScaler  # slow to import
+
         scalers = [StandardScaler().fit(np.asarray(bank[training], dtype=np.float64)) for bank in features]
         self._keep('mean', torch.from_numpy(np.concatenate([s.mean_ for s in scalers])).float())
         self._keep('scale', torch.from_numpy(np.concatenate([s.scale_ for s in scalers])).float())

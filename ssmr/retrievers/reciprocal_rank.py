@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
 
 from ssmr.errors import ConfigError
 from ssmr.registry import RETRIEVERS
@@ -68,6 +67,8 @@ class ReciprocalRankFusion(NestedRetriever):
 
 def _fuse(hits: np.ndarray, gains: np.ndarray, size: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Sum the gains [H] of every work over its places in hits [B, H]; the k largest sums, ties by position."""
+    from scipy.sparse import coo_array  # slow to import
+
     rows = np.repeat(np.arange(len(hits)), len(gains))
     values = np.broadcast_to(gains, hits.shape).ravel()
     fused = coo_array((values, (rows, hits.ravel())), shape=(len(hits), size)).tocsr()  # adds up what has one place
