@@ -25,8 +25,9 @@ CASES = {
         {'references, fused views': {'one by one, all', 'one by one, 20', 'torch.mm alone', 'np.matmul alone'}},
     ),
     'growth': (
-        '--sizes 300 900 --queries 20 --dim 8 --k 5 --shards 3 --index IVF4,Flat --nprobe 4 --runs 1',
-        {'growth, references': {'3 shards', 'IVF4,Flat'}},
+        '--sizes 300 500 900 --queries 20 --dim 8 --k 5 --shards 3 --index IVF4,Flat --nprobe 4 --steps 1 '
+        '--batch-size 4 --depth 1 --runs 1',
+        {'growth, references': {'3 shards', 'IVF4,Flat'}, 'growth, training': set()},
     ),
     'feature_bank': (
         '--works 60 --dim 8 --batches 3 --batch-size 4 --peer-batches 2 --runs 1',

@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--works', type=int, default=60_337, help='in the table (default: 60337)')
     parser.add_argument('--pool', type=int, default=50_737, help='of these, the first (default: 50737)')
-    parser.add_argument('--queries', type=int, default=2048, help='a sample of the works (default: 2048)')
+    parser.add_argument('--queries', type=int, default=4096, help='a sample of the works (default: 4096)')
     parser.add_argument('--few', type=int, default=8, help='queries for the plain way (default: 8)')
     parser.add_argument('--dims', type=int, nargs=2, default=[1024, 1024], help='of the views (default: 1024 1024)')
     parser.add_argument('--depth', type=int, default=1000, help='candidates a view of the inexact way (default: 1000)')

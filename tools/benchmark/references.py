@@ -72,7 +72,7 @@ def agree(queries: np.ndarray, pool: np.ndarray, one: np.ndarray, other: np.ndar
 
 
 def multiply(queries: np.ndarray, pool: np.ndarray, library: str) -> None:
-    """Multiply the blocks that the exact search multiplies, and no more.
+    """Multiply block by block with all threads, and no more.
 
     Args:
         queries: [Q, D].
@@ -113,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--works', type=int, default=60_337, help='in the table (default: 60337)')
     parser.add_argument('--pool', type=int, default=50_737, help='of these, the first (default: 50737)')
-    parser.add_argument('--queries', type=int, default=2048, help='a sample of the works (default: 2048)')
+    parser.add_argument('--queries', type=int, default=4096, help='a sample of the works (default: 4096)')
     parser.add_argument('--few', type=int, default=8, help='queries for the loops over single ones (default: 8)')
     parser.add_argument('--dim', type=int, default=1024, help='default: 1024')
     parser.add_argument('--k', type=int, default=50, help='default: 50')
