@@ -14,12 +14,13 @@ CREATE = $(PYTHON) -m venv $(VENV)
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 endif
 
-.PHONY: help setup sparse quickstart controls test lint docs clean
+.PHONY: help setup sparse quickstart controls test benchmark lint docs clean
 
 help:
 	@echo 'make quickstart   set up, paint the embedded works, train SSMR on them and print its metrics'
 	@echo 'make controls     the quickstart model beside the same network without and with random references'
 	@echo 'make test         set up and run all tests'
+	@echo 'make benchmark    time everything against peers and limits; table in work_dirs/benchmark/table.md'
 	@echo 'make lint docs    check style and types; build the documentation into site/'
 
 setup: $(VENV)/.base
@@ -51,6 +52,9 @@ controls: setup
 
 test: $(VENV)/.dev
 	$(PY) -m pytest -n auto
+
+benchmark: $(VENV)/.dev
+	$(PY) tools/benchmark/run_all.py
 
 lint: $(VENV)/.dev
 	$(PY) -m ruff check .

@@ -10,6 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path('work_dirs/benchmark/results.jsonl')
 HEADER = (
@@ -46,8 +47,6 @@ def record(
     """
     middle = statistics.median(ours)
     medians = {name: statistics.median(runs) for name, runs in peers.items()}
-    ratios = {name: median / middle for name, median in medians.items()}
-    ratio_limit = limit / middle if limit is not None else None
     line = {
         'case': case,
         'device': device,
@@ -55,8 +54,8 @@ def record(
         'ours_s': middle,
         'peers': medians,
         'limit_s': limit,
-        'ratio_peer': ratios,
-        'ratio_limit': ratio_limit,
+        'ratio_peer': {name: median / middle for name, median in medians.items()},
+        'ratio_limit': limit / middle if limit is not None else None,
         'equal': equal,
         'aim_met': aim_met,
         'runs': {'ours': list(ours)} | {name: list(runs) for name, runs in peers.items()},
@@ -67,10 +66,17 @@ def record(
     results.parent.mkdir(parents=True, exist_ok=True)
     with open(results, 'a', encoding='utf-8') as file:
         file.write(json.dumps(line) + '\n')
-    others = '; '.join(f'{name}: {_range(runs)}' for name, runs in peers.items())
-    apart = '; '.join(f'{name}: {ratio:.3g}' for name, ratio in ratios.items()) or '-'
-    cells = (case, work, _range(ours), others, _number(limit), apart, _number(ratio_limit))
-    return f'| {" | ".join(cells)} | {_word(equal)} | {_word(aim_met)} |'
+    return row(line)
+
+
+def row(line: Mapping[str, Any]) -> str:
+    """The Markdown row of a recorded line."""
+    runs = dict(line['runs'])
+    ours = _range(runs.pop('ours'))
+    others = '; '.join(f'{name}: {_range(seconds)}' for name, seconds in runs.items()) or '-'
+    apart = '; '.join(f'{name}: {ratio:.3g}' for name, ratio in line['ratio_peer'].items()) or '-'
+    cells = (line['case'], line['work'], ours, others, _number(line['limit_s']), apart, _number(line['ratio_limit']))
+    return f'| {" | ".join(cells)} | {_word(line["equal"])} | {_word(line["aim_met"])} |'
 
 
 def machine() -> dict[str, str | int]:
