@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from ssmr.artifacts.arrays import read_array, read_ids
 from ssmr.artifacts.fault_points import fault_point
-from ssmr.artifacts.files import disk_space, read_json, write_json
+from ssmr.artifacts.files import read_json, write_json
+from ssmr.artifacts.row_file import RowFile
 from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
 
 FEATURES, QUARANTINE, IDS, PROGRESS = 'features.npy', 'quarantine.json', 'ids.json', 'progress-{}.json'
-#: What is noted of one shard: ``sha256`` of its bytes, and its ``quarantine``, id -> reason.
+#: [N, 32] uint8, the SHA-256 of every image file; zeros where it is not known. Banks of former times have none.
+CONTENTS, CONTENT = 'contents.npy', 32
+#: What is noted of one shard: ``sha256`` of its bytes (vectors, then contents), and its ``quarantine``, id -> reason.
 Note = dict[str, Any]
 
 
@@ -70,7 +71,7 @@ class FeatureBank:
 class FeatureBankWriter:
     """Writes a bank shard by shard; a rerun after a kill goes on at the first shard that is not on disk.
 
-    The whole file is reserved at the start, so that a full disk is met before the first forward pass.
+    The whole bank is reserved at the start, so that a full disk is met before the first forward pass.
 
     Args:
         folder: Where to write; may hold an interrupted bank of the same inputs.
@@ -87,7 +88,8 @@ class FeatureBankWriter:
         self.folder, self.ids, self.dim, self.writer = folder, list(ids), dim, writer
         self._layout = {'rows': len(self.ids), 'dim': dim, 'shard_size': shard_size}
         self.shards = [range(s, min(s + shard_size, len(self.ids))) for s in range(0, len(self.ids), shard_size)]
-        self._header = _header(len(self.ids), dim)
+        self._features = RowFile(folder / FEATURES, len(self.ids), dim, '<f4')
+        self._contents = RowFile(folder / CONTENTS, len(self.ids), CONTENT, '|u1')
         self._done = self._previous()
         if not self._done and writer == 0:
             self._reserve()
@@ -96,22 +98,15 @@ class FeatureBankWriter:
 
     def _previous(self) -> dict[str, Note]:
         """The shards on disk, by whatever writer, as far as they are what was noted."""
-        path = self.folder / FEATURES
-        size = len(self._header) + len(self.ids) * self.dim * 4
-        if not path.is_file() or path.stat().st_size != size:
+        if not self._features.is_reserved() or not self._contents.is_reserved():
             return {}
         noted: dict[str, Note] = {}
         for notes in sorted(self.folder.glob(PROGRESS.format('*'))):
             noted |= self._noted(notes)
-        with open(path, 'rb') as file:
-            if file.read(len(self._header)) != self._header:
-                return {}
-            return {i: note for i, note in noted.items() if self._checksum(file, int(i)) == note['sha256']}
+        return {i: note for i, note in noted.items() if self._checksum(self.shards[int(i)]) == note['sha256']}
 
-    def _checksum(self, file: IO[bytes], shard: int) -> str:
-        rows = self.shards[shard]
-        file.seek(len(self._header) + rows.start * self.dim * 4)
-        return hashlib.sha256(file.read(len(rows) * self.dim * 4)).hexdigest()
+    def _checksum(self, rows: range) -> str:
+        return _sha256(self._features.read(rows), self._contents.read(rows))
 
     def _noted(self, path: Path) -> dict[str, Note]:
         """The shards that one writer has noted, unless it was for another layout or is no such note."""
@@ -137,11 +132,9 @@ class FeatureBankWriter:
         return self.folder / PROGRESS.format(self.writer)
 
     def _reserve(self) -> None:
-        """Write the array's header and reserve its bytes."""
-        path = self.folder / FEATURES
-        with disk_space(path), open(path, 'wb') as file:
-            file.write(self._header)
-            os.posix_fallocate(file.fileno(), 0, len(self._header) + len(self.ids) * self.dim * 4)
+        """Of a kill in between, nothing is believed: the features come last."""
+        self._contents.reserve()
+        self._features.reserve()
         fault_point('features reserved')
 
     @property
@@ -154,13 +147,16 @@ class FeatureBankWriter:
         """id -> reason, over the shards written so far."""
         return {k: v for note in self._done.values() for k, v in note['quarantine'].items()}
 
-    def write(self, shard: int, features: np.ndarray, quarantine: dict[str, str]) -> None:
+    def write(
+        self, shard: int, features: np.ndarray, quarantine: dict[str, str], contents: np.ndarray | None = None
+    ) -> None:
         """Store one shard durably.
 
         Args:
             shard: Index into ``shards``.
             features: [len(shards[shard]), D] float32, finite.
             quarantine: id -> reason of the rows that could not be read; their vectors are zero.
+            contents: [len(shards[shard]), 32] uint8, SHA-256 of the image files; zeros where it is not known.
         """
         rows = self.shards[shard]
         if features.shape != (len(rows), self.dim) or not np.isfinite(features).all():
@@ -168,15 +164,10 @@ class FeatureBankWriter:
                 f'shard {shard} has shape {features.shape} (expected {(len(rows), self.dim)}) or holds NaN or infinity',
                 'check the weights and the preprocessing of this encoder',
             )
-        path = self.folder / FEATURES
-        data = np.ascontiguousarray(features, dtype='<f4').tobytes()
-        with disk_space(path), open(path, 'r+b') as file:
-            file.seek(len(self._header) + rows.start * self.dim * 4)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        data = self._features.write(rows.start, features)
+        known = self._contents.write(rows.start, np.zeros((len(rows), CONTENT)) if contents is None else contents)
         fault_point('shard written')
-        note: Note = {'sha256': hashlib.sha256(data).hexdigest(), 'quarantine': quarantine}
+        note: Note = {'sha256': _sha256(data, known), 'quarantine': quarantine}
         self._own[str(shard)] = self._done[str(shard)] = note
         self._note(self._own)
         fault_point('progress noted')
@@ -201,11 +192,11 @@ class FeatureBankWriter:
         write_json(self.folder / QUARANTINE, self.quarantine)
 
 
-def _header(rows: int, dim: int) -> bytes:
-    """The first bytes of the file of float32 [rows, dim]."""
-    content = io.BytesIO()
-    np.lib.format.write_array_header_1_0(content, {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dim)})
-    return content.getvalue()
+def _sha256(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _is_quarantine(value: object, ids: Sequence[str]) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -31,23 +35,61 @@ def load_image(root: Path, file: str) -> Image.Image:
     Raises:
         ImageError: The file is missing, empty, truncated, no image, too large, or outside the root.
     """
+    with _opened(root, file) as stream:
+        return _decode(stream)
+
+
+def load_image_and_content(root: Path, file: str) -> tuple[Image.Image, bytes]:
+    """As :func:`load_image`, with the SHA-256 (32 bytes) of the file that was decoded."""
+    with _opened(root, file) as stream:
+        content = _content(stream)
+        stream.seek(0)
+        return _decode(stream), content
+
+
+def image_content(root: Path, file: str) -> bytes:
+    """The SHA-256 (32 bytes) of an image file; no pixel is decoded.
+
+    Raises:
+        ImageError: The file is missing, empty, cannot be read, or lies outside the root.
+    """
+    with _opened(root, file) as stream:
+        return _content(stream)
+
+
+@contextmanager
+def _opened(root: Path, file: str) -> Iterator[BinaryIO]:
+    """The file, open for the block; whatever the block finds wrong with it becomes an error that names it."""
     path = _inside(root, file)
-    if path.stat().st_size == 0:
-        raise ImageError(f'{path} is empty (zero bytes)', 'download it again')
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit below is ours
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise ImageError(f'{path} has {image.width} x {image.height} pixels', 'scale it down first')
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+        with open(path, 'rb') as stream:
+            if os.fstat(stream.fileno()).st_size == 0:
+                raise ImageError(f'{path} is empty (zero bytes)', 'download it again')
+            yield stream
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        reason = error if isinstance(error, Image.DecompressionBombError) else 'it is none, or has lost its beginning'
         raise ImageError(
-            f'{path} is not an image that can be read: {error}', f'use one of {", ".join(FORMATS)}'
+            f'{path} is not an image that can be read: {reason}', f'use one of {", ".join(FORMATS)}'
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:  # Pillow's ways to say broken
         raise ImageError(f'{path} is broken: {error}', 'download it again') from error
+
+
+def _content(stream: BinaryIO) -> bytes:
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.digest()
+
+
+def _decode(stream: BinaryIO) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', Image.DecompressionBombWarning)  # the limit below is ours
+        with Image.open(stream, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f'{stream.name} has {image.width} x {image.height} pixels', 'scale it down first')
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def _inside(root: Path, file: str) -> Path:

@@ -1,0 +1,94 @@
+"""Vectors that need not be computed again: those of pictures that an earlier bank of the same encoder has seen.
+
+A picture is known by the SHA-256 of its file, whatever it is called and wherever it lies in the table. Reading all files
+costs little beside encoding them, and a size and a time can be those of another picture.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssmr.artifacts.arrays import read_array
+from ssmr.artifacts.feature_bank import CONTENT, CONTENTS, FEATURES, FeatureBank
+from ssmr.artifacts.files import read_json
+from ssmr.artifacts.store import MANIFEST, ArtifactKey, read_manifest
+from ssmr.datasets.image_table import ImageTable
+from ssmr.datasets.images import image_content
+from ssmr.engine import ranks
+from ssmr.errors import ArtifactError, ImageError
+from ssmr.stages.project import Project
+
+
+@dataclass(frozen=True)
+class Known:
+    """Rows of a table that are in an earlier bank of M works.
+
+    Attributes:
+        rows: [N] int64, the row of that bank, or -1.
+        features: [M, D] float32.
+        contents: [M, 32] uint8.
+    """
+
+    rows: np.ndarray
+    features: np.ndarray
+    contents: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """How many rows of the table there are."""
+        return int((self.rows >= 0).sum())
+
+
+def known_vectors(project: Project, key: ArtifactKey, dim: int) -> Known:
+    """Look which vectors of a bank that is to be built exist already; all ranks call this, rank 0 reads the pictures.
+
+    Of the banks that differ in their images only, the newest that is whole is taken.
+    """
+    found = ranks.from_first(ranks.everywhere(lambda: _find(project, key) if ranks.is_first() else None))
+    if found is None:
+        return Known(np.full(len(project.table), -1), np.empty((0, dim), np.float32), np.empty((0, CONTENT), np.uint8))
+    folder, rows = found
+    known = ranks.everywhere(lambda: Known(rows, *_arrays(folder)))
+    ranks.print_once(f'{known.count} of {len(rows)} pictures are in {folder} and need no encoding')
+    return known
+
+
+def _find(project: Project, key: ArtifactKey) -> tuple[Path, np.ndarray] | None:
+    """The bank, and [N] its rows or -1."""
+    for folder in _candidates(project.store.root, key):
+        try:
+            bank = FeatureBank.open(folder)
+            if CONTENTS not in read_manifest_files(folder):
+                continue
+            _, contents = _arrays(folder)
+        except ArtifactError as error:
+            print(f'{error.message}; its vectors are computed again')
+            continue
+        places = {content.tobytes(): row for row, content in enumerate(contents) if bank.valid[row]}
+        places.pop(bytes(CONTENT), None)
+        rows = np.array([places.get(content, -1) for content in _contents(project.table)], np.int64)
+        return folder, rows
+    return None
+
+
+def _candidates(root: Path, key: ArtifactKey) -> list[Path]:
+    """Banks that differ from ``key`` in their images only, the newest first."""
+    found = []
+    for path in root.glob(f'{key.kind}/{glob.escape(key.name)}-*/{MANIFEST}'):
+        if path.parent.suffix == '.partial':
+            continue
+        try:
+            manifest = read_json(path)
+            if {**manifest['inputs'], 'images': None} == {**key.inputs, 'images': None}:
+                found.append((str(manifest['created']), path.parent))
+        except (ArtifactError, TypeError, KeyError):
+            continue
+    return [folder for _, folder in sorted(found, reverse=True)]
