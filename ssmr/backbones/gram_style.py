@@ -44,29 +44,44 @@ class GramStyle(Encoder):
         seed: int = 0,
     ) -> None:
         super().__init__(backbone, weights, preprocess, seed)
-        self.sketches = nn.ModuleList()
+        self.triangles, self.sketches = nn.ModuleList(), nn.ModuleList()
         size = self.preprocess.size
         with torch.inference_mode():
             channels = [m.shape[1] for m in self.feature_maps(torch.zeros(1, 3, size, size))]
         for layer, c in enumerate(channels):
-            triangle = c * (c + 1) // 2
-            self.sketches.append(nn.Identity() if triangle <= dim else SparseSketch(triangle, dim, seed + layer))
+            size = c * (c + 1) // 2
+            self.triangles.append(GramTriangle(c))
+            self.sketches.append(nn.Identity() if size <= dim else SparseSketch(size, dim, seed + layer))
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, S, S] to [B, D], D the sum of the layers' sizes."""
         maps = self.feature_maps(images)
-        layers = [sketch(gram_triangle(m)) for m, sketch in zip(maps, self.sketches, strict=True)]
+        parts = zip(maps, self.triangles, self.sketches, strict=True)
+        layers = [sketch(triangle(m)) for m, triangle, sketch in parts]
         return torch.cat(layers, dim=1) / len(layers) ** 0.5
 
 
-def gram_triangle(features: Tensor) -> Tensor:
-    """Maps [B, C, H, W] to unit vectors [B, C (C + 1) / 2] whose inner products are the Gram matrices' cosines."""
-    b, c, h, w = features.shape
-    flat = features.reshape(b, c, h * w)
-    gram = torch.bmm(flat, flat.transpose(1, 2)) / (h * w)  # [B, C, C]
-    rows, columns = torch.triu_indices(c, c, device=features.device)
-    weight = torch.where(rows == columns, 1.0, 2.0**0.5)
-    return normalize(gram[:, rows, columns] * weight, dim=1)
+class GramTriangle(nn.Module):
+    """Maps [B, C, H, W] to unit vectors [B, C (C + 1) / 2] whose inner products are the Gram matrices' cosines.
+
+    Args:
+        channels: C.
+    """
+
+    index: Tensor
+    weight: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        rows, columns = torch.triu_indices(channels, channels)
+        self.register_buffer('index', rows * channels + columns, persistent=False)
+        self.register_buffer('weight', torch.where(rows == columns, 1.0, 2.0**0.5), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, C, H, W] to [B, C (C + 1) / 2], row by row of the upper triangle."""
+        flat = features.flatten(2)
+        gram = torch.bmm(flat, flat.transpose(1, 2)).flatten(1)  # of length 1 in the end: no need to divide by H W
+        return normalize(gram.index_select(1, self.index) * self.weight, dim=1)
 
 
 class SparseSketch(nn.Module):

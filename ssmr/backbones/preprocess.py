@@ -61,7 +61,7 @@ class Preprocess:
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def square(self, image: Image.Image) -> np.ndarray:
-        """The first half of a call, [size, size, 3] uint8: a quarter of the bytes to carry from where it was decoded."""
+        """The first half of a call, [size, size, 3] uint8: a quarter of the bytes."""
         square = (self.size, self.size)
         if self.policy == 'crop':
             image = ImageOps.fit(image, square, self.resample)

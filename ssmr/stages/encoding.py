@@ -5,8 +5,8 @@ file to the vector with torch on one thread, so that no core waits for another, 
 to be taken from memory that is in use already (larger ones are mapped, cleared and unmapped anew for each layer).
 
 Every batch has the same shape, with blank pictures for those that are missing or cannot be read: some kernels round
-otherwise for another number of pictures, but none looks at the place in the batch or at the neighbours. So a vector does
-not depend on what else is extracted with it.
+otherwise for another number of pictures, but none looks at the place in the batch or at the neighbours. So a vector
+does not depend on what else is extracted with it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -62,8 +62,8 @@ class Loaded(NamedTuple):
 
 def encode(
     encoder: Encoder, table: ImageTable, rows: Sequence[int], device: str, batch_size: int, workers: int | None
-) -> Iterator[Work]:
-    """Encode the pictures of some rows, and give them in this order.
+) -> Generator[Work, None, None]:
+    """Encode the pictures of some rows, and give them in this order; close it where not all are taken.
 
     Args:
         encoder: On ``device``. Its forward may run in several threads at once.
@@ -76,7 +76,7 @@ def encode(
     """
     on_cpu = torch.device(device).type == 'cpu'
     size = min(batch_size, CPU_BATCH) if on_cpu else batch_size
-    threads = torch.get_num_threads() if on_cpu else max(1, min(16, _cores()) if workers is None else workers)
+    threads = torch.get_num_threads() if on_cpu else max(1, min(16, cores()) if workers is None else workers)
     batches = (rows[i : i + size] for i in range(0, len(rows), size))
 
     def load(batch: Sequence[int]) -> Loaded:
@@ -116,13 +116,13 @@ def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
         with warnings.catch_warnings():  # those of load_image are not safe among threads, and end up as these
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             yield pool
-            pool.shutdown()
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 

@@ -1,33 +1,27 @@
-"""Stage 1: the feature bank of a view. Workers decode, the main process encodes, a shard at a time goes to disk."""
+"""Stage 1: the feature bank of a view: what an earlier bank has is copied, the rest encoded, shard by shard."""
 
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from ssmr.artifacts.feature_bank import FeatureBank, FeatureBankWriter
+from ssmr.artifacts.feature_bank import CONTENT, FeatureBank, FeatureBankWriter
 from ssmr.artifacts.files import atomic_write
 from ssmr.backbones.encoder import Encoder, build_encoder
-from ssmr.backbones.preprocess import Preprocess
-from ssmr.datasets.image_table import ImageTable
-from ssmr.datasets.images import load_image
 from ssmr.engine import ranks
-from ssmr.errors import ArtifactError, DataError, ImageError
+from ssmr.errors import ArtifactError, DataError
 from ssmr.progress import progress
+from ssmr.stages.encoding import Work, encode
 from ssmr.stages.project import Project, plain
+from ssmr.stages.reuse import Known, known_vectors
 from ssmr.stages.shared_build import get_or_build
-
-Item = tuple[int, np.ndarray | None, str]
-Batch = tuple[list[int], Tensor, dict[str, str]]
 
 
 def feature_bank(project: Project, view: str) -> FeatureBank:
@@ -39,7 +33,7 @@ def feature_bank(project: Project, view: str) -> FeatureBank:
         ArtifactError: The disk is full, or the stored bank is corrupt.
     """
     key = ranks.everywhere(lambda: project.bank_key(view))  # it reads the weights
-    folder = get_or_build(project.store, key, lambda partial: _extract(project, view, partial))
+    folder = get_or_build(project.store, key, lambda folder: _extract(project, view, folder))
     return ranks.everywhere(lambda: _open(project, folder))
 
 
@@ -58,10 +52,36 @@ def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     encoder = ranks.everywhere(lambda: _encoder(project, view, device))
     layout = (folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
     writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, writer=ranks.rank()))
-    bad = _write_shards(project, encoder, f'features of {view}', writer, device)
+    return fill_bank(project, view, encoder, device, writer)
+
+
+def fill_bank(project: Project, view: str, encoder: Encoder, device: str, writer: FeatureBankWriter) -> dict[str, Any]:
+    """Write what is missing of a bank that has been begun; all ranks call this.
+
+    Args:
+        project: The project.
+        view: Of the config.
+        encoder: Of the view, on ``device``.
+        device: As torch names it.
+        writer: Of this rank.
+
+    Returns:
+        Facts for the manifest.
+
+    Raises:
+        DataError, ArtifactError: See :func:`feature_bank`.
+    """
+    known = known_vectors(project, project.bank_key(view), encoder.dim)
+    settings = project.cfg.get('extraction', {})
+
+    def encoded(rows: list[int]) -> Generator[Work, None, None]:
+        size, workers = settings.get('batch_size', 32), settings.get('num_workers')
+        return encode(encoder, project.table, rows, device, size, workers)
+
+    bad = _write_shards(project, f'features of {view}', writer, known, encoded)
     if ranks.is_first():
         writer.finish()
-    return {'dim': encoder.dim, 'quarantined': len(bad)}
+    return {'dim': encoder.dim, 'quarantined': len(bad), 'reused': known.count}
 
 
 def _encoder(project: Project, view: str, device: str) -> Encoder:
@@ -73,7 +93,11 @@ def _encoder(project: Project, view: str, device: str) -> Encoder:
 
 
 def _write_shards(
-    project: Project, encoder: Encoder, title: str, writer: FeatureBankWriter, device: str
+    project: Project,
+    title: str,
+    writer: FeatureBankWriter,
+    known: Known,
+    encoded: Callable[[list[int]], Generator[Work, None, None]],
 ) -> dict[str, str]:
     """Write what is missing of the bank; id -> reason of all images that cannot be read.
 
@@ -82,81 +106,53 @@ def _write_shards(
     """
     pending, bad = ranks.from_first((writer.pending, writer.quarantine))
     _check_limit(project, bad)
-    shards, settings = writer.shards, project.cfg.get('extraction', {})
+    shards = writer.shards
     own = pending[ranks.rank() :: ranks.count()]
+    missing = [row for shard in own for row in shards[shard] if known.rows[row] < 0]
     total = sum(len(shards[i]) for i in pending)
-    with progress(title, total, shown=ranks.is_first()) as advance:
-        batches = _counted(_batches(project.table, encoder.preprocess, [shards[i] for i in own], settings), advance)
+    with progress(title, total, shown=ranks.is_first()) as advance, closing(encoded(missing)) as works:
         for start in range(0, len(pending), ranks.count()):
             taken = pending[start : start + ranks.count()]
             mine = taken[ranks.rank()] if ranks.rank() < len(taken) else None
-            work = partial(_write_shard, encoder, writer, mine, batches, _limit(project) - len(bad), device)
+            limit = _limit(project) - len(bad)
+            work = partial(_write_shard, project, writer, mine, known, _counted(works, advance), limit)
             for found in ranks.together(work):
                 bad |= found
             _check_limit(project, bad)
             for other in set(taken) - {mine}:
                 advance(len(shards[other]))
+            if mine is not None:
+                advance(int((known.rows[shards[mine]] >= 0).sum()))
     return bad
 
 
 def _write_shard(
-    encoder: Encoder, writer: FeatureBankWriter, shard: int | None, batches: Iterator[Batch], limit: float, device: str
+    project: Project, writer: FeatureBankWriter, shard: int | None, known: Known, works: Iterator[Work], limit: float
 ) -> dict[str, str]:
-    """Encode and store a shard, unless more than ``limit`` of its images are bad; id -> reason of those."""
+    """Store a shard, unless more than ``limit`` of its images are bad; id -> reason of those."""
     bad: dict[str, str] = {}
     if shard is None:
         return bad
-    rows, seen = writer.shards[shard], 0
-    features = np.zeros((len(rows), encoder.dim), np.float32)
-    while seen < len(rows):
-        numbers, images, failed = next(batches)
-        seen += len(numbers) + len(failed)
-        bad |= failed
+    rows = writer.shards[shard]
+    sources = known.rows[rows]
+    features, contents = np.zeros((len(rows), writer.dim), np.float32), np.zeros((len(rows), CONTENT), np.uint8)
+    there = sources >= 0
+    features[there], contents[there] = known.features[sources[there]], known.contents[sources[there]]
+    for place in np.flatnonzero(~there):
+        work = next(works)
+        features[place], contents[place] = work.vector, work.content
+        if work.reason:
+            bad[project.table.ids[work.row]] = work.reason
         if len(bad) > limit:
             return bad
-        if numbers:
-            features[np.array(numbers) - rows.start] = _forward(encoder, images, device)
-    writer.write(shard, features, bad)
+    writer.write(shard, features, bad, contents)
     return bad
 
 
-def _counted(batches: Iterator[Batch], advance: Callable[[int], None]) -> Iterator[Batch]:
-    for batch in batches:
-        advance(len(batch[0]) + len(batch[2]))
-        yield batch
-
-
-def _forward(encoder: Encoder, images: Tensor, device: str) -> np.ndarray:
-    with torch.inference_mode():
-        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-        vectors: np.ndarray = encoder(images).float().cpu().numpy()
-    return vectors
-
-
-class _Images(Dataset[Item]):
-    """Decoded and preprocessed works; a work that cannot be read is an item with the reason, not an exception."""
-
-    def __init__(self, table: ImageTable, preprocess: Preprocess) -> None:
-        self.table, self.preprocess = table, preprocess
-
-    def __getitem__(self, row: int) -> Item:
-        try:
-            return row, self.preprocess(load_image(self.table.root, self.table.files[row])), ''
-        except ImageError as error:
-            return row, None, error.message
-
-
-def _batches(table: ImageTable, preprocess: Preprocess, shards: list[range], settings: Any) -> Iterator[Batch]:
-    size = settings.get('batch_size', 32)
-    parts = [list(rows[i : i + size]) for rows in shards for i in range(0, len(rows), size)]  # none spans two shards
-    workers = settings.get('num_workers', min(4, os.cpu_count() or 1))
-
-    def collate(items: list[Item]) -> Batch:
-        good = [(row, image) for row, image, _ in items if image is not None]
-        images = torch.from_numpy(np.stack([i for _, i in good])) if good else torch.empty(0)
-        return [row for row, _ in good], images, {table.ids[r]: why for r, image, why in items if image is None}
-
-    return iter(DataLoader(_Images(table, preprocess), batch_sampler=parts, num_workers=workers, collate_fn=collate))
+def _counted(works: Iterator[Work], advance: Callable[[int], None]) -> Iterator[Work]:
+    for work in works:
+        advance(1)
+        yield work
 
 
 def _limit(project: Project) -> float:

@@ -28,7 +28,7 @@ from ssmr.registry import BACKBONES, DATASETS, MODELS, RETRIEVERS
 from ssmr.retrievers.base import Retriever
 
 #: Raised when the same inputs begin to give other numbers.
-EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 1, 2, 3
+EXTRACT_VERSION, REFERENCES_VERSION, TRAIN_VERSION = 2, 2, 3
 
 
 @dataclass

@@ -1,29 +1,27 @@
 """Vectors that need not be computed again: those of pictures that an earlier bank of the same encoder has seen.
 
-A picture is known by the SHA-256 of its file, whatever it is called and wherever it lies in the table. Reading all files
-costs little beside encoding them, and a size and a time can be those of another picture.
+A picture is known by the SHA-256 of its file, whatever it is called and wherever it stands in the table. Reading all
+files costs little beside encoding them, and a size and a time can be those of another picture.
 """
 
 from __future__ import annotations
 
 import glob
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ssmr.artifacts.arrays import read_array
 from ssmr.artifacts.feature_bank import CONTENT, CONTENTS, FEATURES, FeatureBank
 from ssmr.artifacts.files import read_json
-from ssmr.artifacts.store import MANIFEST, ArtifactKey, read_manifest
+from ssmr.artifacts.store import MANIFEST, ArtifactKey
 from ssmr.datasets.image_table import ImageTable
 from ssmr.datasets.images import image_content
 from ssmr.engine import ranks
 from ssmr.errors import ArtifactError, ImageError
+from ssmr.stages.encoding import cores
 from ssmr.stages.project import Project
 
 
@@ -65,30 +63,50 @@ def _find(project: Project, key: ArtifactKey) -> tuple[Path, np.ndarray] | None:
     """The bank, and [N] its rows or -1."""
     for folder in _candidates(project.store.root, key):
         try:
-            bank = FeatureBank.open(folder)
-            if CONTENTS not in read_manifest_files(folder):
-                continue
+            valid = FeatureBank.open(folder).valid
             _, contents = _arrays(folder)
         except ArtifactError as error:
             print(f'{error.message}; its vectors are computed again')
             continue
-        places = {content.tobytes(): row for row, content in enumerate(contents) if bank.valid[row]}
-        places.pop(bytes(CONTENT), None)
-        rows = np.array([places.get(content, -1) for content in _contents(project.table)], np.int64)
-        return folder, rows
+        places = {content.tobytes(): row for row, content in enumerate(contents) if valid[row] and content.any()}
+        found = np.array([places.get(content, -1) for content in _table_contents(project.table)], np.int64)
+        return (folder, found) if (found >= 0).any() else None
     return None
 
 
 def _candidates(root: Path, key: ArtifactKey) -> list[Path]:
-    """Banks that differ from ``key`` in their images only, the newest first."""
+    """Banks that differ from ``key`` in their images only, and know what these were; the newest first."""
     found = []
     for path in root.glob(f'{key.kind}/{glob.escape(key.name)}-*/{MANIFEST}'):
         if path.parent.suffix == '.partial':
             continue
         try:
             manifest = read_json(path)
-            if {**manifest['inputs'], 'images': None} == {**key.inputs, 'images': None}:
+            same = {**manifest['inputs'], 'images': None} == {**key.inputs, 'images': None}
+            if same and CONTENTS in manifest['files']:
                 found.append((str(manifest['created']), path.parent))
-        except (ArtifactError, TypeError, KeyError):
+        except (ArtifactError, TypeError, KeyError):  # whoever needs that bank will hear of it
             continue
     return [folder for _, folder in sorted(found, reverse=True)]
+
+
+def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Features [M, D] and contents [M, 32] of a bank."""
+    features = read_array(folder / FEATURES, np.float32, mapped=True)
+    contents = read_array(folder / CONTENTS, np.uint8)
+    if contents.shape != (len(features), CONTENT):
+        raise ArtifactError(f'{folder / CONTENTS} has the shape {contents.shape}', f'remove {folder} and run it again')
+    return features, contents
+
+
+def _table_contents(table: ImageTable) -> list[bytes]:
+    """SHA-256 of every picture, b'' of those that cannot be read."""
+
+    def content(file: str) -> bytes:
+        try:
+            return image_content(table.root, file)
+        except ImageError:  # extraction will say so
+            return b''
+
+    with ThreadPoolExecutor(cores()) as pool:  # hashing does not hold Python's lock
+        return list(pool.map(content, table.files))

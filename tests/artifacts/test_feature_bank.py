@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssmr.artifacts.feature_bank import FEATURES, IDS, PROGRESS, QUARANTINE, FeatureBank, FeatureBankWriter
+from ssmr.artifacts.feature_bank import CONTENTS, FEATURES, IDS, PROGRESS, QUARANTINE, FeatureBank, FeatureBankWriter
 from ssmr.artifacts.store import MANIFEST, ArtifactKey, ArtifactStore
 from ssmr.errors import ArtifactError
 
@@ -147,7 +147,9 @@ def test_a_kill_loses_at_most_one_shard_and_the_bytes_are_the_same(tmp_path: Pat
     killed = ArtifactStore(tmp_path / 'killed').path(key())
     names = sorted(set(os.listdir(whole)) - {MANIFEST})
     assert (
-        names == sorted(set(os.listdir(killed)) - {MANIFEST}) == sorted([FEATURES, IDS, PROGRESS.format(0), QUARANTINE])
+        names
+        == sorted(set(os.listdir(killed)) - {MANIFEST})
+        == sorted([CONTENTS, FEATURES, IDS, PROGRESS.format(0), QUARANTINE])
     )
     for name in names:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from ssmr.backbones.preprocess import Preprocess
@@ -74,3 +75,17 @@ def test_the_interpolation_is_the_one_asked_for(interpolation: str) -> None:
 def test_what_makes_no_picture_is_refused(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f'preprocess.{field} is'):
         Preprocess(**{field: value})
+
+
+@pytest.mark.parametrize('policy', ['crop', 'pad', 'squash'])
+def test_the_two_halves_give_the_bits_of_the_whole(policy: str) -> None:
+    pictures = [
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (30, 20 + seed, 3), dtype=np.uint8))
+        for seed in range(5)
+    ]
+    preprocess = Preprocess(size=17, policy=policy)
+    squares = torch.from_numpy(np.stack([preprocess.square(picture) for picture in pictures]))
+    assert squares.dtype == torch.uint8 and squares.shape == (5, 17, 17, 3)
+    many = preprocess.normalise(squares)
+    assert many.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_array_equal(many, np.stack([preprocess(picture) for picture in pictures]))

@@ -11,7 +11,7 @@ import torch
 
 from ssmr.backbones.channel_statistics import channel_statistics
 from ssmr.backbones.encoder import build_encoder
-from ssmr.backbones.gram_style import SparseSketch, gram_triangle
+from ssmr.backbones.gram_style import GramTriangle, SparseSketch
 from ssmr.backbones.preprocess import Preprocess
 from ssmr.errors import ConfigError
 from ssmr.registry import BACKBONES
@@ -90,9 +90,17 @@ class TestGram:
         rng = np.random.default_rng(0)
         maps = rng.normal(size=(6, 9, 4, 5)).astype(np.float32)
         grams = unit(np.stack([full_gram(m).ravel() for m in maps]))
-        triangles = gram_triangle(torch.from_numpy(maps)).numpy()
+        triangles = GramTriangle(9)(torch.from_numpy(maps)).numpy()
         assert triangles.shape == (6, 45)
         np.testing.assert_allclose(triangles @ triangles.T, grams @ grams.T, atol=1e-5)
+
+    def test_a_triangle_is_the_upper_one_row_by_row(self) -> None:
+        maps = torch.randn(2, 5, 3, 4, generator=torch.Generator().manual_seed(0))
+        gram = full_gram(maps[1].double().numpy())
+        expected = unit((gram * np.where(np.eye(5), 1, 2**0.5))[np.triu_indices(5)][None])[0]
+        for layout in (torch.contiguous_format, torch.channels_last):
+            found = GramTriangle(5)(maps.to(memory_format=layout))
+            np.testing.assert_allclose(found[1].numpy(), expected, atol=1e-6)
 
     @pytest.mark.parametrize(('backbone', 'channels'), LAYERS, ids=NAMES)
     def test_several_layers_weigh_alike(self, backbone: dict[str, Any], channels: list[int]) -> None:

@@ -46,6 +46,14 @@ CASES = {
             'training, *': {'*'},  # in bfloat16, where the processor has it
         },
     ),
+    'extraction': (
+        '--lite0 10 --swin 0 --flat 40 --runs 1',
+        {
+            'extraction, EfficientNet-Lite0': {'mmpretrain', 'DataLoader', 'decode alone', 'forward alone'},
+            'extraction, flat': {'first tenth'},
+        },
+    ),
+    'incremental': ('--works 10 --runs 1', {'incremental': {'full rebuild'}}),
 }
 
 

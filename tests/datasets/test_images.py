@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import struct
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssmr.datasets.images import MAX_PIXELS, load_image
+from ssmr.datasets.images import MAX_PIXELS, image_content, load_image, load_image_and_content
 from ssmr.errors import ImageError
 
 H, W = 7, 5
@@ -252,3 +253,19 @@ def test_a_decompression_bomb_is_refused_fast_and_without_memory(tmp_path: Path,
     assert time.perf_counter() - began < 0.5
     assert tracemalloc.get_traced_memory()[1] < 5e6
     tracemalloc.stop()
+
+
+def test_the_content_is_the_checksum_of_the_file(tmp_path: Path) -> None:
+    Image.fromarray(RGB).save(tmp_path / 'a.png')
+    image, content = load_image_and_content(tmp_path, 'a.png')
+    np.testing.assert_array_equal(image, RGB)
+    assert content == image_content(tmp_path, 'a.png') == hashlib.sha256((tmp_path / 'a.png').read_bytes()).digest()
+
+
+@pytest.mark.parametrize('file', ['gone.png', '../outside.png', 'empty.png'])
+def test_a_file_that_may_not_be_read_has_no_content(tmp_path: Path, file: str) -> None:
+    (tmp_path / 'root').mkdir()
+    (tmp_path / 'root' / 'empty.png').touch()
+    (tmp_path / 'outside.png').write_bytes(b'secret')
+    with pytest.raises(ImageError):
+        image_content(tmp_path / 'root', file)

@@ -15,7 +15,7 @@ from ssmr.artifacts.feature_bank import FeatureBankWriter
 from ssmr.config.load import load_config
 from ssmr.engine import ranks
 from ssmr.errors import WeightsError
-from ssmr.stages import extract, pipeline
+from ssmr.stages import encoding, extract, pipeline
 from ssmr.stages.project import Project
 
 #: How 24 works are divided: shards of a size -> how many shards there are, the last one smaller or not.
@@ -40,13 +40,13 @@ def extracted(config: Path, *options: str) -> int:
 
 def slowly_extracted(config: Path, *options: str) -> int:
     """Like :func:`extracted`, but another job has time to come."""
-    plain_forward = extract._forward
+    plain_forward = encoding._forward
 
     def forward(*arguments: Any) -> Any:
         time.sleep(0.05)
         return plain_forward(*arguments)
 
-    extract._forward = forward
+    encoding._forward = forward
     return extracted(config, *options)
 
 
@@ -79,7 +79,7 @@ def test_the_bank_is_that_of_one_process_to_the_byte(
         assert sum(written) == 2 * shards, 'of two views, each once'
         assert max(written) - min(written) <= 2
     assert {Path(name).name for name in found[1]} == {
-        'features.npy', 'ids.json', 'quarantine.json', 'progress-0.json', 'manifest.json',
+        'features.npy', 'contents.npy', 'ids.json', 'quarantine.json', 'progress-0.json', 'manifest.json',
     }  # fmt: skip
     assert found[1] == found[2] == found[3]
     listed = tmp_path / 'run' / 'quarantine.csv'
