@@ -135,8 +135,35 @@ class GraphGather(BaseDataPreprocessor):
         """Rows of any shape [...] to node features [..., D]."""
         # whole rows are copied; indexing would compute the place of every single number
         views = [functional.embedding(rows, self.get_buffer(f'features_{i}')) for i in range(self.num_views)]
-        nodes = views[0] if self.num_views == 1 else torch.cat(views, dim=-1)
-        return (nodes - self.get_buffer('mean')) / self.get_buffer('scale') if self.standardise else nodes
+        return self.scaled(views[0] if self.num_views == 1 else torch.cat(views, dim=-1))
+
+    def scaled(self, vectors: Tensor) -> Tensor:
+        """Vectors [..., D] of all node views side by side to node features [..., D]."""
+        return (vectors - self.get_buffer('mean')) / self.get_buffer('scale') if self.standardise else vectors
+
+    def new_works(
+        self, vectors: Tensor, references: Tensor, similarities: Tensor, images: Tensor | None = None
+    ) -> ReferenceGraph:
+        """The graphs of works that are in no table; their labels are NaN and their rows -1.
+
+        Args:
+            vectors: [B, D] of the works, all node views side by side.
+            references: [B, >= K] rows of the table, the nearest first.
+            similarities: [B, >= K] of the works with their references.
+            images: See :class:`ReferenceGraph`.
+        """
+        references, similarities = (t[:, : self.references.shape[1]] for t in (references, similarities))
+        nodes = torch.cat([self.scaled(vectors)[:, None], self.nodes(references)], dim=1)
+        unknown = torch.full((len(vectors),), torch.nan, device=vectors.device)
+        rows = torch.full((len(vectors),), -1, device=vectors.device)
+        labels, mask = self.scores[references], self._mask(similarities)
+        return ReferenceGraph(nodes, similarities, labels, unknown, rows, mask, images=images)
+
+    def _mask(self, similarities: Tensor) -> Tensor | None:
+        """[B, 1 + K] of similarities [B, K]: the work itself, and the references that are similar enough."""
+        if self.min_similarity is None:
+            return None
+        return functional.pad(similarities >= self.min_similarity, (1, 0), value=True)
 
     def forward(
         self, data: Tensor | Sequence[Tensor] | ImageError, training: bool = False
@@ -156,16 +183,13 @@ class GraphGather(BaseDataPreprocessor):
         rows = rows.to(self.scores.device)
         position = self.position[rows]
         references, similarities = self.references[position], self.similarities[position]  # [B, K]
-        mask = None
-        if self.min_similarity is not None:
-            mask = functional.pad(similarities >= self.min_similarity, (1, 0), value=True)  # [B, 1 + K]
         graph = ReferenceGraph(
             nodes=self.nodes(torch.cat([rows[:, None], references], dim=1)),
             similarities=similarities,
             reference_scores=self.scores[references],
             scores=self.scores[rows],
             rows=rows,
-            mask=mask,
+            mask=self._mask(similarities),
             distributions=None if self.distributions is None else self.distributions[rows],
             images=None if images is None else images.to(self.scores.device, non_blocking=True),
         )

@@ -41,6 +41,11 @@ class Retriever(ABC):
 class InnerProductRetriever(Retriever):
     """A retriever whose similarity is an inner product of a query's and a work's vector; searched exactly."""
 
+    @property
+    def embeds_alone(self) -> bool:
+        """Whether a vector depends on its own work only, so that the pool can be embedded before a query is there."""
+        return False
+
     @abstractmethod
     def embed_search(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
         """The vectors of the queries [Q, E] and of the pool [P, E], float32; the two need not be embedded alike."""
@@ -53,6 +58,11 @@ class InnerProductRetriever(Retriever):
 
 class EmbeddingRetriever(InnerProductRetriever):
     """A retriever that embeds queries and pool alike, each work by itself."""
+
+    @property
+    def embeds_alone(self) -> bool:
+        """See :class:`InnerProductRetriever`."""
+        return True
 
     @abstractmethod
     def embed_views(self, features: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -46,35 +46,54 @@ def exact_search(
         positions [Q, k] int64 into the pool and similarities [Q, k] float32, largest first, ties by position. A query
         that may find fewer than k ends with its excluded positions, at -inf.
     """
-    scales, pool_scale = _powers_of_two(queries), _powers_of_two(pool).max(initial=0) or np.float32(1)
-    pool_tensor = torch.as_tensor(pool if pool_scale == 1 else pool / pool_scale, device=device)
-    positions = np.empty((len(queries), k), dtype=np.int64)
-    similarities = np.empty((len(queries), k), dtype=np.float32)
-    workers = _workers(len(queries), device)
-    size = min(BLOCK, -(-len(queries) // workers))
-    part = min(max(POOL_BLOCK // workers, SMALLEST), max(len(pool), 1))
-    buffers: SimpleQueue[Tensor] = SimpleQueue()
-    for _ in range(workers):
-        buffers.put(torch.empty(size, part, device=device))
+    return PreparedPool(pool, device).search(queries, excluded, k)
 
-    def search_block(start: int) -> None:
-        block = torch.as_tensor(queries[start : start + size] / scales[start : start + size, None], device=device)
-        stop, buffer = start + len(block), buffers.get()
-        low, high = np.searchsorted(excluded[0], (start, stop))
-        try:
-            best, found = _search(block, pool_tensor, (excluded[0][low:high] - start, excluded[1][low:high]), k, buffer)
-        finally:
-            buffers.put(buffer)
-        positions[start:stop], similarities[start:stop] = found.cpu().numpy(), best.cpu().numpy()
 
-    starts = range(0, len(queries), size or 1)
-    if workers == 1:
-        for start in starts:
-            search_block(start)
-    else:
-        with _one_thread_each(), ThreadPoolExecutor(workers) as threads:
-            list(threads.map(search_block, starts))
-    return positions, similarities * (scales[:, None] * pool_scale)
+class PreparedPool:
+    """A pool that is searched again and again.
+
+    Args:
+        pool: [P, E] float32, in the order in which equal similarities shall come.
+        device: Where to multiply.
+    """
+
+    def __init__(self, pool: np.ndarray, device: str = 'cpu') -> None:
+        self.device, self.scale = device, _powers_of_two(pool).max(initial=0) or np.float32(1)
+        self.vectors = torch.as_tensor(pool if self.scale == 1 else pool / self.scale, device=device)
+
+    def search(
+        self, queries: np.ndarray, excluded: tuple[np.ndarray, np.ndarray], k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find the k vectors of largest inner product with each query; see :func:`exact_search`."""
+        scales = _powers_of_two(queries)
+        positions = np.empty((len(queries), k), dtype=np.int64)
+        similarities = np.empty((len(queries), k), dtype=np.float32)
+        workers = _workers(len(queries), self.device)
+        size = min(BLOCK, -(-len(queries) // workers))
+        part = min(max(POOL_BLOCK // workers, SMALLEST), max(len(self.vectors), 1))
+        buffers: SimpleQueue[Tensor] = SimpleQueue()
+        for _ in range(workers):
+            buffers.put(torch.empty(size, part, device=self.device))
+
+        def search_block(start: int) -> None:
+            stop = min(start + size, len(queries))
+            block = torch.as_tensor(queries[start:stop] / scales[start:stop, None], device=self.device)
+            low, high = np.searchsorted(excluded[0], (start, stop))
+            pairs, buffer = (excluded[0][low:high] - start, excluded[1][low:high]), buffers.get()
+            try:
+                best, found = _search(block, self.vectors, pairs, k, buffer)
+            finally:
+                buffers.put(buffer)
+            positions[start:stop], similarities[start:stop] = found.cpu().numpy(), best.cpu().numpy()
+
+        starts = range(0, len(queries), size or 1)
+        if workers == 1:
+            for start in starts:
+                search_block(start)
+        else:
+            with _one_thread_each(), ThreadPoolExecutor(workers) as threads:
+                list(threads.map(search_block, starts))
+        return positions, similarities * (scales[:, None] * self.scale)
 
 
 def _workers(queries: int, device: str) -> int:

@@ -37,6 +37,11 @@ class FusionRetriever(NestedRetriever, InnerProductRetriever):
         weights = part_weights(weights, len(self.parts))
         self.weights = [w / sum(weights) for w in weights]
 
+    @property
+    def embeds_alone(self) -> bool:
+        """See :class:`ssmr.retrievers.base.InnerProductRetriever`."""
+        return all(part.embeds_alone for part in self.embedders)
+
     def embed_search(self, search: Search) -> tuple[np.ndarray, np.ndarray]:
         """Vectors [Q, sum of the parts' E] and [P, sum of the parts' E]."""
         weighted = [(w, part) for w, part in zip(self.weights, self.embedders, strict=True) if w > 0]

@@ -1,0 +1,74 @@
+"""What an inferencer can be given: files, folders, and pictures that are in memory already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ssmr.datasets.images import FORMATS, load_image_and_content
+from ssmr.errors import DataError
+
+#: One picture: a file or a folder of files, an RGB picture, or [H, W, 3] uint8.
+Picture = str | Path | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that is not read yet.
+
+    Attributes:
+        name: The file, or "picture N".
+        picture: The file, or the picture itself.
+    """
+
+    name: str
+    picture: Path | Image.Image
+
+    def read(self) -> tuple[Image.Image, bytes]:
+        """The picture and the SHA-256 of its file; b'' where there is none.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        if isinstance(self.picture, Path):
+            file = self.picture.resolve()
+            return load_image_and_content(file.parent, file.name)
+        return self.picture.convert('RGB'), b''
+
+
+def sources(images: Picture | Sequence[Picture]) -> list[Source]:
+    """Everything that is to be assessed; folders by name, with all folders in them.
+
+    Raises:
+        DataError: A folder holds no picture, or an array is none.
+    """
+    several = images if isinstance(images, (list, tuple)) else [images]
+    return [source for number, image in enumerate(several) for source in _sources(image, number)]
+
+
+def _sources(image: Picture, number: int) -> Iterator[Source]:
+    if isinstance(image, Image.Image):
+        yield Source(f'picture {number}', image)
+    elif isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise DataError(
+                f'picture {number} is an array of {image.dtype} {image.shape}', 'give [H, W, 3] uint8, red first'
+            )
+        yield Source(f'picture {number}', Image.fromarray(image))
+    else:
+        yield from _files(Path(image))
+
+
+def _files(path: Path) -> Iterator[Source]:
+    if not path.is_dir():
+        yield Source(str(path), path)
+        return
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+    found = sorted(file for file in path.rglob('*') if file.suffix.lower() in endings)
+    if not found:
+        raise DataError(f'there is no picture in {path}', f'pictures end in {", ".join(sorted(endings))}')
+    yield from (Source(str(file), file) for file in found)
