@@ -49,9 +49,9 @@ class GramStyle(Encoder):
         with torch.inference_mode():
             channels = [m.shape[1] for m in self.feature_maps(torch.zeros(1, 3, size, size))]
         for layer, c in enumerate(channels):
-            size = c * (c + 1) // 2
+            length = c * (c + 1) // 2
             self.triangles.append(GramTriangle(c))
-            self.sketches.append(nn.Identity() if size <= dim else SparseSketch(size, dim, seed + layer))
+            self.sketches.append(nn.Identity() if length <= dim else SparseSketch(length, dim, seed + layer))
 
     def forward(self, images: Tensor) -> Tensor:
         """[B, 3, S, S] to [B, D], D the sum of the layers' sizes."""

@@ -25,7 +25,7 @@ CASES = {
         {'references, fused views': {'one by one, all', 'one by one, 20', 'torch.mm alone', 'np.matmul alone'}},
     ),
     'growth': (
-        '--sizes 300 500 900 --queries 20 --dim 8 --k 5 --shards 3 --index IVF4,Flat --nprobe 4 --steps 1 '
+        '--sizes 300 900 --queries 20 --dim 8 --k 5 --shards 3 --index IVF4,Flat --nprobe 4 --steps 1 '
         '--batch-size 4 --depth 1 --runs 1',
         {'growth, references': {'3 shards', 'IVF4,Flat'}, 'growth, training': set()},
     ),
@@ -51,6 +51,18 @@ CASES = {
         {
             'extraction, EfficientNet-Lite0': {'mmpretrain', 'DataLoader', 'decode alone', 'forward alone'},
             'extraction, flat': {'first tenth'},
+        },
+    ),
+    'one_image': (
+        '--works 80 --pictures 1 --side 64 --cfg-options encoders.semantic.backbone.arch=tiny model.in_dim=768 '
+        'encoders.style.dim=64 model.reasoner.depth=1',
+        {'one image': {'mmpretrain, one view, no score'}},
+    ),
+    'style_descriptor': (
+        '--sample 1 --side 64 --works 12 --smaller 60 --runs 1',
+        {
+            'style descriptor': {'full Gram matrices', 'ChannelStatistics'},
+            'style neighbours': {'full Gram matrices'},
         },
     ),
     'incremental': ('--works 10 --runs 1', {'incremental': {'full rebuild'}}),

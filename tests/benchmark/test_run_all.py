@@ -12,7 +12,8 @@ import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools/benchmark'
 #: What is no case, or cannot run without a GPU or pictures.
-OTHERS = {'record', 'timing', 'pictures', 'run_all', 'estimate', 'gpu', 'duplicates'}
+HELPERS = {'record', 'timing', 'pictures', 'accelerator', 'gram_projections', 'style_curve'}
+OTHERS = {*HELPERS, 'run_all', 'estimate', 'gpu', 'duplicates'}
 
 
 @pytest.fixture
