@@ -32,13 +32,13 @@ def test_a_failure_is_named_and_the_others_run(
 ) -> None:
     record = importlib.import_module('record')
 
-    def measure(command: list[str]) -> argparse.Namespace:
+    def measure(command: list[str], env: dict[str, str]) -> argparse.Namespace:
         name = Path(command[1]).stem
         if name != 'growth':
             record.record(name, 'a little', [1.0, 3.0, 2.0], {'slow': [8.0]}, 1.0, True, True, ['numpy'])
         return argparse.Namespace(returncode=int(name == 'growth'))
 
-    measure([sys.executable, 'yesterday.py'])
+    measure([sys.executable, 'yesterday.py'], {})
     monkeypatch.setattr(run_all.subprocess, 'run', measure)
     monkeypatch.setattr(sys, 'argv', ['run_all.py', '--cases', 'start', 'growth', 'training'])
     with pytest.raises(SystemExit, match='failed: growth'):

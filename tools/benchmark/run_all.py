@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,12 @@ def main() -> None:
         return RESULTS.read_text(encoding='utf-8').splitlines() if RESULTS.is_file() else []
 
     before, folder = len(lines()), Path(__file__).parent
-    failed = [case for case in args.cases if subprocess.run([sys.executable, str(folder / f'{case}.py')]).returncode]
+    environment = {**os.environ, 'CUDA_VISIBLE_DEVICES': ''}  # mmengine would take a GPU, and the rows say cpu
+    failed = [
+        case
+        for case in args.cases
+        if subprocess.run([sys.executable, str(folder / f'{case}.py')], env=environment).returncode
+    ]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     rows = [HEADER, *(row(json.loads(line)) for line in lines()[before:])]
     table = RESULTS.with_name('table.md')

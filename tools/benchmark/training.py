@@ -11,13 +11,14 @@ the same weights. A sample of steps stands for the epoch of all works. The data 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,19 +33,34 @@ if TYPE_CHECKING:
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/_base_/ssmr.py'
 PACKAGES = ['ssmr', 'torch', 'mmengine', 'numpy', 'pandas']
+#: A runner that does nothing but train.
+BARE = {'train_cfg.val_begin': 1_000_000, 'default_hooks': {'checkpoint': None}}
 #: Our step of our epoch; the released step of ours, in float32 and in bfloat16; the multiplications of our step.
 AIM_EPOCH, AIM_STEP, AIM_BF16, AIM_GEMM = 0.95, 1.35, 2.4, 0.8
 
 
-def warm_runner(
+def make_runner(
     args: argparse.Namespace,
     folder: Path,
     bank: np.ndarray,
     index: ReferenceIndex,
     scores: np.ndarray,
     rows: np.ndarray,
+    validated: np.ndarray,
+    changes: Mapping[str, Any],
 ) -> SafeRunner:
-    """Our runner after an epoch of rows [n], with everything built; it neither validates nor writes checkpoints."""
+    """Our runner of rows [n] with the network and the optimizer of the config; on the GPU where there is one.
+
+    Args:
+        args: Sizes.
+        folder: Its work folder.
+        bank: [works, dim].
+        index: References of all works.
+        scores: [works].
+        rows: To train with.
+        validated: [m] rows to validate with.
+        changes: Of the config, by dotted names.
+    """
     import torch
     from feature_bank import USED
     from mmengine.config import Config
@@ -62,18 +78,28 @@ def warm_runner(
             'model.reasoner.depth': args.depth,
             'model.head.target_range': (LOWEST, HIGHEST),
             'train_dataloader.batch_size': args.batch_size,
-            'train_cfg.max_epochs': 1,
-            'train_cfg.val_begin': 2,
-            'default_hooks': {'checkpoint': None},
             'log_level': 'ERROR',
             'work_dir': str(folder),
+            **changes,
         }
     )
     gather = GraphGather([bank], index, scores, USED)
     model = MODELS.build({**cfg.model, 'num_references': USED, 'data_preprocessor': gather})
     model.fit_targets(torch.from_numpy(scores))
-    datasets = {'train': RowDataset(rows), 'val': RowDataset(rows[:1])}
-    runner = build_runner(cfg, model, datasets, {'type': 'AestheticMetric'}, {})
+    datasets = {'train': RowDataset(rows), 'val': RowDataset(validated)}
+    return build_runner(cfg, model, datasets, {'type': 'AestheticMetric'}, {})
+
+
+def warm_runner(
+    args: argparse.Namespace,
+    folder: Path,
+    bank: np.ndarray,
+    index: ReferenceIndex,
+    scores: np.ndarray,
+    rows: np.ndarray,
+) -> SafeRunner:
+    """Our runner after an epoch of rows [n], with everything built; it neither validates nor writes checkpoints."""
+    runner = make_runner(args, folder, bank, index, scores, rows, rows[:1], {'train_cfg.max_epochs': 1, **BARE})
     runner.train()
     return runner
 
@@ -116,7 +142,9 @@ def train(optimizer: torch.optim.Optimizer, losses: Iterable[Tensor]) -> None:
         optimizer.step()
 
 
-def multiplications(rows: int, dim: int, depth: int, steps: int, dtype: torch.dtype) -> Callable[[], None]:
+def multiplications(
+    rows: int, dim: int, depth: int, steps: int, dtype: torch.dtype, device: str = 'cpu'
+) -> Callable[[], None]:
     """The matrix multiplications of steps on ``rows`` nodes; their results have their places.
 
     For a linear map y = x W^T: y, the gradient dy^T x of its weight, and, but for the first, dy W of its input.
@@ -125,7 +153,7 @@ def multiplications(rows: int, dim: int, depth: int, steps: int, dtype: torch.dt
 
     def matrices(wide: int) -> tuple[Tensor, ...]:
         sizes = ((rows, dim), (wide, dim), (rows, wide), (wide, dim), (rows, dim))
-        return tuple(torch.randn(size).to(dtype) for size in sizes)
+        return tuple(torch.randn(size).to(device, dtype) for size in sizes)
 
     narrow, wide = matrices(dim), matrices(3 * dim)
 
@@ -141,11 +169,15 @@ def multiplications(rows: int, dim: int, depth: int, steps: int, dtype: torch.dt
 
 
 class Case:
-    """Both networks, their optimizers and their data.
+    """Both networks, their optimizers and their data, where our runner put its model.
 
     Args:
         args: Sizes.
         folder: An empty one.
+
+    Attributes:
+        data: Features [works, dim], references and scores [works] of all works.
+        batches: Rows [batch size] of each of the steps.
     """
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
@@ -156,13 +188,14 @@ class Case:
         from torch.utils.data import DataLoader
 
         rng = np.random.default_rng(0)
-        bank, index, scores = synthetic(args.works, args.dim, rng)
+        self.data = bank, index, scores = synthetic(args.works, args.dim, rng)
         rows = rng.choice(args.works, args.steps * args.batch_size, replace=False)
         self.runner = warm_runner(args, folder, bank, index, scores, rows)
         self.ours, self.adam = self.runner.model, self.runner.optim_wrapper.optimizer
-        batches = torch.from_numpy(rows).split(args.batch_size)
-        self.graphs: list[ReferenceGraph] = [self.ours.data_preprocessor(batch)['graph'] for batch in batches]
-        self.released = ReleasedModel(args.dim, args.depth, 1 + USED)
+        self.device = next(self.ours.parameters()).device
+        self.batches = torch.from_numpy(rows).to(self.device).split(args.batch_size)
+        self.graphs: list[ReferenceGraph] = [self.ours.data_preprocessor(batch)['graph'] for batch in self.batches]
+        self.released = ReleasedModel(args.dim, args.depth, 1 + USED).to(self.device)
         self.released_adam = torch.optim.Adam(self.released.parameters(), lr=self.adam.defaults['lr'])
         make_equal(self.released, self.ours, self.graphs[0])
         dataset = released_dataset(folder, bank, index, scores, rows)
@@ -173,21 +206,31 @@ class Case:
         import torch
 
         for graph in self.graphs:
-            with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
                 loss = self.ours.losses(graph)['loss']
+            yield loss
+
+    def released_losses(self, bf16: bool = False) -> Iterator[Tensor]:
+        """The released network's, of the batches in place."""
+        import torch
+
+        for graph in self.graphs:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+                loss = self.released.loss(graph.nodes, graph.scores)
             yield loss
 
     def step(self, bf16: bool = False) -> None:
         """Our steps on the batches in place."""
         train(self.adam, self.losses(bf16))
 
-    def released_step(self) -> None:
+    def released_step(self, bf16: bool = False) -> None:
         """The released network's steps on the batches in place."""
-        train(self.released_adam, (self.released.loss(graph.nodes, graph.scores) for graph in self.graphs))
+        train(self.released_adam, self.released_losses(bf16))
 
     def released_epoch(self) -> None:
         """The released network's steps on batches of the released loader."""
-        train(self.released_adam, (self.released.loss(nodes, labels) for nodes, labels in self.loader))
+        batches = ((nodes.to(self.device), labels.to(self.device)) for nodes, labels in self.loader)
+        train(self.released_adam, (self.released.loss(nodes, labels) for nodes, labels in batches))
 
 
 def measure(args: argparse.Namespace, folder: Path) -> None:
@@ -243,6 +286,7 @@ def main() -> None:
     parser.add_argument('--depth', type=int, default=6, help='relation layers (default: 6)')
     parser.add_argument('--runs', type=int, default=5, help='default: 5')
     args = parser.parse_args()
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''  # mmengine would take a GPU; gpu.py measures that
     with tempfile.TemporaryDirectory() as folder:
         measure(args, Path(folder))
 
