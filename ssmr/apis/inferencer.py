@@ -18,6 +18,7 @@ from ssmr.artifacts.arrays import read_array
 from ssmr.artifacts.feature_bank import CONTENTS
 from ssmr.backbones.encoder import Encoder, build_encoder
 from ssmr.config.load import load_config
+from ssmr.datasets.duplicates import with_identical_files
 from ssmr.datasets.image_batches import ImageInput
 from ssmr.datasets.images import load_image
 from ssmr.engine.trained import load_trained
@@ -57,8 +58,8 @@ class AestheticInferencer:
         self._model.eval().to(self.device)
         table, features = project.table, {view: bank.features for view, bank in banks.items()}
         pool = readable(banks) & (table.splits == 'train')
-        self._works = NewWorks(project.retriever, features, table.ids, pool, table.groups, self.device)
-        self._group_of = _groups_by_content(project)
+        groups, self._group_of = _groups_by_content(project)
+        self._works = NewWorks(project.retriever, features, table.ids, pool, groups, self.device)
 
     def __call__(self, images: Picture | Sequence[Picture], batch_size: int = 8) -> list[Assessment | ImageError]:
         """Assess pictures.
@@ -67,19 +68,22 @@ class AestheticInferencer:
         duplicates.
 
         Args:
-            images: One or more of: files, folders, RGB pictures, arrays [H, W, 3] uint8.
+            images: One or more of: files, folders, pictures of Pillow's, arrays [H, W, 3] uint8.
             batch_size: Pictures that go through the encoders at once.
 
         Returns:
             One for each picture, in their order; the error in the place of one that cannot be read.
 
         Raises:
+            ConfigError: The batch size is not positive.
             DataError: There is no picture in a folder, or an array is none.
         """
         return list(self.iterate(images, batch_size))
 
     def iterate(self, images: Picture | Sequence[Picture], batch_size: int = 8) -> Iterator[Assessment | ImageError]:
         """As a call, but each is given as soon as its batch is done."""
+        if batch_size < 1:
+            raise ConfigError(f'batch_size is {batch_size}', 'give a whole number, 1 or more')
         everything = sources(images)
         for start in range(0, len(everything), batch_size):
             yield from self._batch(everything[start : start + batch_size])
@@ -174,9 +178,13 @@ def _encoders(project: Project, device: str) -> tuple[list[Encoder], dict[str, i
     return built, {view: inputs.index(project.encoder_inputs[view]) for view in project.views}
 
 
-def _groups_by_content(project: Project) -> dict[bytes, int]:
-    """SHA-256 of a file -> the group of the work whose picture it is."""
+def _groups_by_content(project: Project) -> tuple[np.ndarray, dict[bytes, int]]:
+    """[N] groups of the table's works, and SHA-256 of a file -> the group of all works whose picture it is."""
     path = project.store.path(project.bank_key(project.views[0])) / CONTENTS
-    contents = read_array(path, np.uint8) if path.is_file() else np.empty((0, 0), np.uint8)
-    pairs = zip(contents, project.table.groups.tolist(), strict=False)  # banks of former times have none
-    return {content.tobytes(): group for content, group in pairs if content.any()}
+    groups = project.table.groups
+    if not path.is_file():  # banks of former times have none
+        return groups, {}
+    contents = read_array(path, np.uint8)
+    groups = with_identical_files(groups, contents)
+    pairs = zip(contents, groups.tolist(), strict=True)
+    return groups, {content.tobytes(): group for content, group in pairs if content.any()}

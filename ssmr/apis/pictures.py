@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ssmr.datasets.images import FORMATS, load_image_and_content
-from ssmr.errors import DataError
+from ssmr.datasets.images import BROKEN, FORMATS, load_image_and_content, upright_rgb
+from ssmr.errors import DataError, ImageError
 
-#: One picture: a file or a folder of files, an RGB picture, or [H, W, 3] uint8.
+#: One picture: a file or a folder of files, a picture of Pillow's, or [H, W, 3] uint8.
 Picture = str | Path | Image.Image | np.ndarray
 
 
@@ -37,7 +38,10 @@ class Source:
         if isinstance(self.picture, Path):
             file = self.picture.resolve()
             return load_image_and_content(file.parent, file.name)
-        return self.picture.convert('RGB'), b''
+        try:
+            return upright_rgb(self.picture), b''
+        except BROKEN as error:
+            raise ImageError(f'{self.name} is broken: {error}', 'open it again from a whole file') from error
 
 
 def sources(images: Picture | Sequence[Picture]) -> list[Source]:
@@ -65,10 +69,15 @@ def _sources(image: Picture, number: int) -> Iterator[Source]:
 
 def _files(path: Path) -> Iterator[Source]:
     if not path.is_dir():
-        yield Source(str(path), path)
+        yield Source(_printable(path), path)
         return
     endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
     found = sorted(file for file in path.rglob('*') if file.suffix.lower() in endings)
     if not found:
         raise DataError(f'there is no picture in {path}', f'pictures end in {", ".join(sorted(endings))}')
-    yield from (Source(str(file), file) for file in found)
+    yield from (Source(_printable(file), file) for file in found)
+
+
+def _printable(path: Path) -> str:
+    """The path; bytes in it that are no UTF-8 as escapes, since no CSV or terminal takes them."""
+    return os.fsencode(path).decode('utf-8', 'backslashreplace')

@@ -53,6 +53,22 @@ def with_duplicates(table: ImageTable, path: str | Path) -> ImageTable:
     return replace(table, groups=pd.factorize(joined[: len(table)])[0].astype(np.int64))
 
 
+def with_identical_files(groups: np.ndarray, contents: np.ndarray) -> np.ndarray:
+    """Join the groups of works whose files are the same, byte by byte.
+
+    Args:
+        groups: [N] of a table.
+        contents: [N, 32] uint8, SHA-256 of the files; zeros where it is not known.
+
+    Returns:
+        [N] int64.
+    """
+    known = np.flatnonzero(contents.any(axis=1))
+    _, same = np.unique(contents[known], axis=0, return_inverse=True)
+    works = np.r_[np.arange(len(groups)), known]
+    return _components(works, np.r_[groups, same.ravel() + groups.max(initial=-1) + 1], len(groups)).astype(np.int64)
+
+
 def leaks(table: ImageTable) -> np.ndarray:
     """[n] int64: the training rows that have a duplicate in val or test, whose score they would give away."""
     held_out = table.groups[np.isin(table.splits, ('val', 'test'))]

@@ -20,6 +20,8 @@ MAX_PIXELS = 178_956_970
 #: Pillow knows more; some of those run other programs (EPS) or have no mark by which to tell them from rubbish (TGA).
 FORMATS = ('JPEG', 'PNG', 'TIFF', 'WEBP', 'GIF', 'BMP', 'PPM', 'JPEG2000')
 WHITE = (255, 255, 255)
+#: What Pillow raises where a file is broken.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError)
 
 
 def load_image(root: Path, file: str) -> Image.Image:
@@ -71,7 +73,7 @@ def _opened(root: Path, file: str) -> Iterator[BinaryIO]:
         raise ImageError(
             f'{path} is not an image that can be read: {reason}', f'use one of {", ".join(FORMATS)}'
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:  # Pillow's ways to say broken
+    except BROKEN as error:
         raise ImageError(f'{path} is broken: {error}', 'download it again') from error
 
 
@@ -88,8 +90,13 @@ def _decode(stream: BinaryIO) -> Image.Image:
         with Image.open(stream, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ImageError(f'{stream.name} has {image.width} x {image.height} pixels', 'scale it down first')
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An opened image as :func:`load_image` gives it; what Pillow raises for a broken one are BROKEN."""
+    image.load()
+    return _to_rgb(ImageOps.exif_transpose(image))
 
 
 def _inside(root: Path, file: str) -> Path:

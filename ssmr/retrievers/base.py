@@ -19,10 +19,12 @@ class Retriever(ABC):
     Attributes:
         num_references: K, how many are stored a query.
         reads_labels: Whether it looks at labels, which only a diagnostic may.
+        needs_table: Whether what it finds for a work depends on the work's row or id, which a new work has none of.
     """
 
     num_references: int = 50
     reads_labels: bool = False
+    needs_table: bool = False
 
     @property
     @abstractmethod

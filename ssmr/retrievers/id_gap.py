@@ -39,6 +39,8 @@ class MinIdGap(NestedRetriever):
         ConfigError: The gap is no whole number >= 0.
     """
 
+    needs_table = True
+
     def __init__(self, retriever: Mapping[str, Any], gap: int, num_references: int = 50) -> None:
         self.inner = build('retriever', retriever)
         super().__init__([self.inner], num_references)

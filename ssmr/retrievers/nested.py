@@ -20,11 +20,13 @@ class NestedRetriever(Retriever):
 
     Attributes:
         reads_labels: Whether one of the parts does.
+        needs_table: Likewise.
     """
 
     def __init__(self, parts: Sequence[Retriever], num_references: int) -> None:
         self.parts, self.num_references = list(parts), num_references
         self.reads_labels = any(part.reads_labels for part in self.parts)
+        self.needs_table = self.needs_table or any(part.needs_table for part in self.parts)
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class NewWorks:
         device: Where to compute.
 
     Raises:
-        ConfigError: The retriever reads labels, which a new work has none of.
+        ConfigError: The retriever goes by labels, rows or ids, which a new work has none of.
     """
 
     def __init__(
@@ -43,6 +43,11 @@ class NewWorks:
         if retriever.reads_labels:
             raise ConfigError(
                 f'{type(retriever).__name__} reads the label of the work it finds references for; a new one has none',
+                'take the config of another retriever',
+            )
+        if retriever.needs_table:
+            raise ConfigError(
+                f'{type(retriever).__name__} goes by the row or the id of a work in the table; a new one has none',
                 'take the config of another retriever',
             )
         rows = np.flatnonzero(pool)

@@ -20,6 +20,8 @@ class RandomRetriever(Retriever):
         num_references: K, how many references are stored a query.
     """
 
+    needs_table = True
+
     def __init__(self, seed: int = 0, num_references: int = 50) -> None:
         self.seed, self.num_references = seed, num_references
 

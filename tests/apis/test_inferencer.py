@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from ssmr.apis import AestheticInferencer, Assessment
 from ssmr.config.load import load_config
 from ssmr.errors import ArtifactError, CheckpointError, ConfigError, DataError, ImageError, SsmrError
 from ssmr.stages import pipeline
-from ssmr.stages.evaluate import predict
+from ssmr.stages.evaluate import evaluate, predict
 from ssmr.stages.project import Project
 
 KINDS = {
@@ -79,6 +80,52 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
         TINY_CONFIG.format(root=str(root), artifacts=str(folder / 'artifacts'), work_dir=str(folder / 'run'))
     )
     return config, trained(config)[1], root / 'images'
+
+
+def test_the_works_of_a_split_get_what_the_evaluation_wrote_for_them(ready: tuple[Path, Path, Path]) -> None:
+    config, checkpoint, images = ready
+    project = Project(load_config(str(config)))
+    written = evaluate(project, *pipeline.references(project), checkpoint).predictions
+    with open(written) as file:
+        rows = list(csv.DictReader(file))
+    results = AestheticInferencer(config, checkpoint)([images / row['image'] for row in rows])
+    assert [r.score for r in results] == pytest.approx([float(row['prediction']) for row in rows], abs=1e-4)
+    k = project.cfg.graph.num_references  # the file has all that are stored, the graph the first of them
+    assert [[x.id for x in r.references] for r in results] == [row['reference_ids'].split()[:k] for row in rows]
+
+
+def test_a_picture_in_memory_is_read_like_its_file(ready: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    config, checkpoint, images = ready
+    half = np.random.default_rng(0).integers(0, 255, (60, 30, 3), np.uint8)
+    half[:30] = 0
+    turned, clear, deep = tmp_path / 'turned.jpg', tmp_path / 'clear.png', tmp_path / 'deep.png'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(half).save(turned, exif=exif)
+    Image.fromarray(np.dstack([half, np.zeros((60, 30), np.uint8)])).save(clear)
+    Image.fromarray(np.arange(1600, dtype=np.uint16).reshape(40, 40) * 30).save(deep)
+    inferencer, files = AestheticInferencer(config, checkpoint), [turned, clear, deep]
+    from_files, in_memory = inferencer(files), inferencer([Image.open(file) for file in files])
+    assert [r.score for r in in_memory] == pytest.approx([r.score for r in from_files], abs=1e-4)
+    (tmp_path / 'cut.png').write_bytes((images / '000.png').read_bytes()[:1500])
+    good, bad = inferencer([images / '001.png', Image.open(tmp_path / 'cut.png')])
+    assert isinstance(good, Assessment) and isinstance(bad, ImageError) and 'picture 1' in str(bad)
+
+
+def test_identical_files_of_the_table_do_not_find_each_other(tiny_config: Path, works: Path) -> None:
+    shutil.copy(works / 'images/000.png', works / 'images/900.png')  # both training works, in no list of duplicates
+    with open(works / 'labels.csv', 'a') as file:
+        file.write('900.png,5.0,train\n')
+    inferencer = AestheticInferencer(tiny_config, trained(tiny_config)[1])
+    for result in inferencer([works / 'images' / name for name in ('000.png', '900.png')]):
+        assert not {'000.png', '900.png'} & {r.id for r in result.references}
+
+
+@pytest.mark.parametrize('size', [0, -1])
+def test_a_batch_has_pictures(size: int, ready: tuple[Path, Path, Path]) -> None:
+    config, checkpoint, images = ready
+    with pytest.raises(ConfigError, match='batch_size'):
+        AestheticInferencer(config, checkpoint)(images, batch_size=size)
 
 
 def test_whatever_holds_a_picture_gives_its_score(ready: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -166,18 +213,24 @@ def test_a_published_model_gives_the_same(ready: tuple[Path, Path, Path], tmp_pa
 
 def test_the_tool_writes_what_the_inferencer_says(ready: tuple[Path, Path, Path], repo: Path, tmp_path: Path) -> None:
     config, checkpoint, images = ready
-    bad, out = tmp_path / 'bad.png', tmp_path / 'scores.csv'
+    bad, odd, out = (
+        tmp_path / 'bad.png',
+        Path(os.fsdecode(os.fsencode(tmp_path) + b'/\xff.png')),
+        tmp_path / 'scores.csv',
+    )
     bad.write_bytes(b'')
+    shutil.copy(images / '004.png', odd)
     options = ['--out', out, '--top-references', '2']
-    command = [sys.executable, repo / 'tools/predict.py', config, checkpoint, images / '004.png', bad, *options]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    command = [sys.executable, repo / 'tools/predict.py', config, checkpoint, images / '004.png', bad, odd, *options]
+    done = subprocess.run(list(map(os.fsencode, command)), capture_output=True, text=True)
     assert done.returncode == 1 and 'bad.png' in done.stderr
     [expected] = AestheticInferencer(config, checkpoint)(images / '004.png')
     with open(out) as file:
-        [row] = csv.DictReader(file)
+        row, renamed = csv.DictReader(file)
+    assert renamed == {**row, 'image': str(tmp_path / r'\xff.png')}
     assert row['image'] == str(images / '004.png') and row['reference_ids'].split() == [
         r.id for r in expected.references
     ]
     assert float(row['prediction']) == pytest.approx(expected.score, abs=1e-4)
     shown = done.stdout.splitlines()
-    assert shown[0].startswith(f'{expected.score:.3f}') and len(shown) == 3
+    assert shown[0].startswith(f'{expected.score:.3f}') and len(shown) == 6

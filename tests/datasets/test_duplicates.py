@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssmr.datasets.delimited_text import LabelWarning
-from ssmr.datasets.duplicates import leaks, with_duplicates, without_leaks
+from ssmr.datasets.duplicates import leaks, with_duplicates, with_identical_files, without_leaks
 from ssmr.datasets.image_table import ImageTable
 from ssmr.errors import DataError
 
@@ -77,6 +77,20 @@ def test_a_list_that_joins_nothing_new_changes_no_fingerprint(tmp_path: Path) ->
 def test_other_columns_and_their_order_do_not_matter(tmp_path: Path) -> None:
     path = write(tmp_path / 'd.csv', [('a', 'train', '000.jpg'), ('a', 'test', '002.jpg')], 'group,split,image')
     assert with_duplicates(table([0, 1, 2]), path).groups.tolist() == [0, 1, 0]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_identical_files_join_their_groups_and_unknown_ones_do_not(works: list[tuple[int, int]]) -> None:
+    groups, contents = np.array([g for g, _ in works], np.int64), np.zeros((len(works), 32), np.uint8)
+    contents[:, 7] = [c for _, c in works]
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(works)))
+    for i, (group, content) in enumerate(works):
+        graph.add_edge(i, ('group', group))
+        if content:  # zeros stand for files that could not be read
+            graph.add_edge(i, ('content', content))
+    expected = {frozenset(i for i in part if i in range(len(works))) for part in nx.connected_components(graph)}
+    assert partition(with_identical_files(groups, contents)) == expected
 
 
 def test_unknown_works_are_counted_and_left_out(tmp_path: Path) -> None:

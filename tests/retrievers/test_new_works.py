@@ -85,6 +85,21 @@ def test_vectors_of_another_encoder_are_refused() -> None:
             works.find(wrong, np.array([-1]))
 
 
+@pytest.mark.parametrize(
+    'config',
+    [
+        {'type': 'RandomRetriever'},
+        {'type': 'MinIdGap', 'retriever': COSINE, 'gap': 1},
+        {'type': 'ReciprocalRankFusion', 'parts': [COSINE, {'type': 'RandomRetriever'}]},
+    ],
+    ids=lambda c: c['type'],
+)
+def test_a_retriever_that_goes_by_rows_or_ids_is_refused(config: dict[str, Any]) -> None:
+    features, ids, training, groups = table()
+    with pytest.raises(ConfigError, match='the row or the id'):
+        NewWorks(RETRIEVERS.build(config), features, ids, training, groups)
+
+
 def test_a_retriever_that_reads_labels_is_refused() -> None:
     features, ids, training, groups = table()
     with pytest.raises(ConfigError, match='a new one has none'):
