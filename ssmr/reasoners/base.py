@@ -88,6 +88,25 @@ class NodeBatchNorm(nn.BatchNorm1d):
         return normed
 
 
+class NodeLinear(nn.Linear):
+    """A linear map of nodes that need not wait for weights: W x^T instead of x W^T where there are few nodes.
+
+    The numbers are the same up to the last bits. For one graph of five nodes a processor does little but read the
+    weights, which MKL does twice as fast this way round.
+    """
+
+    #: Nodes from which on it makes no difference.
+    MANY = 32
+
+    def forward(self, nodes: Tensor) -> Tensor:
+        """[..., in_features] to [..., out_features]."""
+        few = nodes.device.type == 'cpu' and nodes.numel() < self.MANY * self.in_features
+        if not few or torch.is_grad_enabled():
+            return super().forward(nodes)
+        flat = nodes.reshape(-1, self.in_features)
+        return torch.addmm(self.bias[:, None], self.weight, flat.T).T.reshape(*nodes.shape[:-1], self.out_features)
+
+
 class ProjectedReasoner(Reasoner):
     """Reasoners that project every node (linear, batch normalisation, ReLU) before their layers.
 
@@ -110,7 +129,7 @@ class ProjectedReasoner(Reasoner):
         super().__init__(in_dim, num_references, dim, readout)
         check_count('depth', depth)
         check_number('dropout', dropout, 0, 1)
-        self.project = nn.Linear(in_dim, dim)
+        self.project = NodeLinear(in_dim, dim)
         self.project_norm = NodeBatchNorm(dim)
         self.dropout = nn.Dropout(dropout)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ssmr.reasoners.adjacency import star
-from ssmr.reasoners.base import NodeBatchNorm, ProjectedReasoner
+from ssmr.reasoners.base import NodeBatchNorm, NodeLinear, ProjectedReasoner
 from ssmr.reasoners.checks import check_choice
 from ssmr.registry import REASONERS
 
@@ -35,9 +35,9 @@ class RelationLayer(nn.Module):
 
     def __init__(self, dim: int, variant: str = 'ssmr', prior: bool = False) -> None:
         super().__init__()
-        self.theta_phi_g = nn.Linear(dim, 3 * dim)
+        self.theta_phi_g = NodeLinear(dim, 3 * dim)
         self.norm = NodeBatchNorm(3 * dim) if variant == 'ssmr' else None
-        self.out = nn.Linear(dim, dim)
+        self.out = NodeLinear(dim, dim)
         self.out_norm = NodeBatchNorm(dim)
         nn.init.zeros_(self.out_norm.weight)
         nn.init.zeros_(self.out_norm.bias)

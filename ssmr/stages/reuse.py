@@ -7,8 +7,10 @@ files costs little beside encoding them, and a size and a time can be those of a
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,9 @@ from ssmr.engine import ranks
 from ssmr.errors import ArtifactError, ImageError
 from ssmr.stages.encoding import cores
 from ssmr.stages.project import Project
+
+#: Pictures that a thread hashes before it takes more: to hand over a small file costs more than to hash it.
+SLICE = 64
 
 
 @dataclass(frozen=True)
@@ -102,11 +107,17 @@ def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 def _table_contents(table: ImageTable) -> list[bytes]:
     """SHA-256 of every picture, b'' of those that cannot be read."""
 
-    def content(file: str) -> bytes:
-        try:
-            return image_content(table.root, file)
-        except ImageError:  # extraction will say so
-            return b''
+    def contents(files: Sequence[str]) -> list[bytes]:
+        return [_content(table.root, file) for file in files]
 
+    files = table.files
+    slices = [files[start : start + SLICE] for start in range(0, len(files), SLICE)]
     with ThreadPoolExecutor(cores()) as pool:  # hashing does not hold Python's lock
-        return list(pool.map(content, table.files))
+        return list(chain.from_iterable(pool.map(contents, slices)))
+
+
+def _content(root: Path, file: str) -> bytes:
+    try:
+        return image_content(root, file)
+    except ImageError:  # extraction will say so
+        return b''

@@ -8,6 +8,7 @@ import torch
 from reasoner_cases import array, draw, make, wake
 from torch import nn
 
+from ssmr.reasoners.base import NodeLinear
 from ssmr.reasoners.relation_gcn import RelationGCN, RelationLayer
 from ssmr.registry import MODELS
 
@@ -113,3 +114,20 @@ def test_weights_keep_their_names_and_a_seed_its_network() -> None:
     ]:
         for key, value in module.state_dict().items():
             assert torch.equal(state[f'{name}.{key}'], value), name
+
+
+@pytest.mark.parametrize('graphs', [1, 6, 7, 40])
+def test_few_nodes_and_many_are_mapped_alike(graphs: int) -> None:
+    torch.manual_seed(0)
+    linear, nodes = NodeLinear(24, 9), torch.randn(graphs, 5, 24)
+    with torch.inference_mode():
+        mapped = linear(nodes)
+    assert mapped.shape == (graphs, 5, 9)
+    np.testing.assert_allclose(mapped, array(nodes) @ array(linear.weight).T + array(linear.bias), atol=1e-5)
+
+
+def test_a_few_nodes_have_gradients() -> None:
+    torch.manual_seed(0)
+    linear, nodes = NodeLinear(24, 9), torch.randn(1, 5, 24, requires_grad=True)
+    linear(nodes).sum().backward()
+    np.testing.assert_allclose(array(linear.weight.grad), np.tile(array(nodes).sum(axis=(0, 1)), (9, 1)), rtol=1e-5)

@@ -20,7 +20,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--images', type=Path, help='folder of pictures (default: some are painted, 192 px)')
-    parser.add_argument('--works', type=int, default=2000, help='in the table (default: 2000)')
+    parser.add_argument('--works', type=int, default=4000, help='in the table (default: 4000)')
     parser.add_argument('--runs', type=int, default=2, help='of each (default: 2)')
     args = parser.parse_args()
     import torch

@@ -120,7 +120,7 @@ def main() -> None:
     """Measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--works', type=int, default=50_757, help='in the table, 20 not in the pool (default: 50757)')
-    parser.add_argument('--pictures', type=int, default=15, help='one after another (default: 15)')
+    parser.add_argument('--pictures', type=int, default=40, help='one after another (default: 40)')
     parser.add_argument('--side', type=int, default=512, help='of the pictures, in pixels (default: 512)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change fields of the config')
     args = parser.parse_args()
@@ -160,7 +160,7 @@ def main() -> None:
         seconds = in_turn(ways, args.pictures, warm_up=2)
     limit = float(np.median(seconds['forward alone']))
     met = float(np.median(seconds['ours'])) <= AIM * limit
-    peers = {'mmpretrain, one view, no score': seconds['mmpretrain']}
+    peers = {'forward alone': seconds['forward alone'], 'mmpretrain, one view, no score': seconds['mmpretrain']}
     work = (
         f'a picture of {args.side} x {args.side}, {len(inferencer._works.rows)} works in the pool, encoders of '
         f'{CONFIG.stem} at random, {torch.get_num_threads()} threads'
