@@ -26,7 +26,7 @@ def clean() -> Iterator[None]:
     ('kind', 'name'),
     [
         (BACKBONES, 'EfficientNetLite'), (BACKBONES, 'EfficientNetLite0'), (BACKBONES, 'GlobalFeature'),
-        (BACKBONES, 'GramStyle'), (BACKBONES, 'ChannelStatistics'), (DATASETS, 'Gallery'),
+        (BACKBONES, 'GramStyle'), (BACKBONES, 'ChannelStatistics'), (BACKBONES, 'PrincipalGram'), (DATASETS, 'Gallery'),
         (RETRIEVERS, 'CosineRetriever'), (RETRIEVERS, 'GramRetriever'), (RETRIEVERS, 'FusionRetriever'),
         (RETRIEVERS, 'RandomRetriever'), (REASONERS, 'RelationGCN'), (REASONERS, 'NoReference'), (HEADS, 'ScoreHead'),
         (MODELS, 'MultiReferenceAssessor'), (DATASETS, 'CsvTable'), (DATASETS, 'BAID'), (OPTIMIZERS, 'AdamW'),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ssmr.artifacts.arrays import read_array, read_ids
 from ssmr.artifacts.fault_points import fault_point
-from ssmr.artifacts.files import read_json, write_json
+from ssmr.artifacts.files import atomic_write, read_json, write_json
 from ssmr.artifacts.row_file import RowFile
 from ssmr.artifacts.store import read_manifest
 from ssmr.errors import ArtifactError
@@ -20,6 +20,8 @@ from ssmr.errors import ArtifactError
 FEATURES, QUARANTINE, IDS, PROGRESS = 'features.npy', 'quarantine.json', 'ids.json', 'progress-{}.json'
 #: [N, 32] uint8, the SHA-256 of every image file; zeros where it is not known. Banks of former times have none.
 CONTENTS, CONTENT = 'contents.npy', 32
+#: [D] float32, in banks that hold int8: the step of each number.
+STEPS = 'steps.npy'
 #: What is noted of one shard: ``sha256`` of its bytes (vectors, then contents), and its ``quarantine``, id -> reason.
 Note = dict[str, Any]
 
@@ -30,7 +32,8 @@ class FeatureBank:
 
     Attributes:
         ids: The N ids, in the table's order.
-        features: [N, D] float32, memory-mapped and read-only; rows of quarantined works are zero.
+        features: [N, D] float32, memory-mapped and read-only, or in memory where the bank holds a byte a number; rows
+            of quarantined works are zero.
         quarantine: id -> why the image could not be read.
     """
 
@@ -56,7 +59,7 @@ class FeatureBank:
             ArtifactError: The folder is incomplete or corrupt.
         """
         read_manifest(folder, (FEATURES, IDS, QUARANTINE))
-        features = read_array(folder / FEATURES, np.float32, mapped=True)
+        features = read_features(folder)
         bank = cls(read_ids(folder / IDS), features, read_json(folder / QUARANTINE))
         fix = f'remove {folder} and run the command again'
         if features.ndim != 2 or len(bank.ids) != len(features):
@@ -66,6 +69,23 @@ class FeatureBank:
         if not _is_quarantine(bank.quarantine, bank.ids):
             raise ArtifactError(f'{folder / QUARANTINE} does not say which works could not be read, and why', fix)
         return bank
+
+
+def read_features(folder: Path) -> np.ndarray:
+    """The vectors [N, D] float32 of a bank, whatever they are stored as.
+
+    Raises:
+        ArtifactError: They cannot be read.
+    """
+    if not (folder / STEPS).is_file():
+        return read_array(folder / FEATURES, np.float32, mapped=True)
+    steps, multiples = read_array(folder / STEPS, np.float32), read_array(folder / FEATURES, np.int8, mapped=True)
+    if steps.shape != multiples.shape[1:]:
+        raise ArtifactError(
+            f'{folder / STEPS} has the shape {steps.shape}, for vectors {multiples.shape}',
+            f'remove {folder} and run the command again',
+        )
+    return multiples * steps
 
 
 class FeatureBankWriter:
@@ -79,16 +99,26 @@ class FeatureBankWriter:
         dim: D.
         shard_size: Rows a shard; the most that a kill can lose.
         writer: Number of this writer, where several processes write shards of their own; 0 must begin.
+        steps: [D] float32 where each number is one of its step's multiples by -127 to 127; these are then stored, in a
+            byte each.
 
     Raises:
-        ArtifactError: There is not enough space for [N, D] float32.
+        ArtifactError: There is not enough space for all vectors.
     """
 
-    def __init__(self, folder: Path, ids: Sequence[str], dim: int, shard_size: int, writer: int = 0) -> None:
-        self.folder, self.ids, self.dim, self.writer = folder, list(ids), dim, writer
+    def __init__(
+        self,
+        folder: Path,
+        ids: Sequence[str],
+        dim: int,
+        shard_size: int,
+        writer: int = 0,
+        steps: np.ndarray | None = None,
+    ) -> None:
+        self.folder, self.ids, self.dim, self.writer, self.steps = folder, list(ids), dim, writer, steps
         self._layout = {'rows': len(self.ids), 'dim': dim, 'shard_size': shard_size}
         self.shards = [range(s, min(s + shard_size, len(self.ids))) for s in range(0, len(self.ids), shard_size)]
-        self._features = RowFile(folder / FEATURES, len(self.ids), dim, '<f4')
+        self._features = RowFile(folder / FEATURES, len(self.ids), dim, '<f4' if steps is None else '|i1')
         self._contents = RowFile(folder / CONTENTS, len(self.ids), CONTENT, '|u1')
         self._done = self._previous()
         if not self._done and writer == 0:
@@ -164,13 +194,19 @@ class FeatureBankWriter:
                 f'shard {shard} has shape {features.shape} (expected {(len(rows), self.dim)}) or holds NaN or infinity',
                 'check the weights and the preprocessing of this encoder',
             )
-        data = self._features.write(rows.start, features)
+        data = self._features.write(rows.start, features if self.steps is None else self._multiples(features))
         known = self._contents.write(rows.start, np.zeros((len(rows), CONTENT)) if contents is None else contents)
         fault_point('shard written')
         note: Note = {'sha256': _sha256(data, known), 'quarantine': quarantine}
         self._own[str(shard)] = self._done[str(shard)] = note
         self._note(self._own)
         fault_point('progress noted')
+
+    def _multiples(self, features: np.ndarray) -> np.ndarray:
+        multiples = np.rint(features / self.steps).astype(np.int8)
+        if not (multiples * self.steps == features).all():
+            raise ArtifactError('vectors are not multiples of the steps of their encoder', 'mend its forward or steps')
+        return multiples
 
     def _note(self, done: dict[str, Note]) -> None:
         write_json(self._notes, {'layout': self._layout, 'done': done})
@@ -188,6 +224,9 @@ class FeatureBankWriter:
             if path != self._notes:
                 path.unlink()
                 fault_point('notes of another writer deleted')
+        if self.steps is not None:
+            with atomic_write(self.folder / STEPS, 'wb') as file:
+                np.save(file, self.steps)
         write_json(self.folder / IDS, self.ids)
         write_json(self.folder / QUARANTINE, self.quarantine)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -88,6 +89,11 @@ class Encoder(nn.Module):
         with torch.inference_mode():
             device = next((t.device for t in chain(self.parameters(), self.buffers())), 'cpu')
             return int(self(torch.zeros(1, 3, size, size, device=device)).shape[1])
+
+    @property
+    def steps(self) -> np.ndarray | None:
+        """[D] float32, where each number is one of its step's multiples by -127 to 127 and is stored in a byte."""
+        return None
 
 
 def build_encoder(view: str, config: Mapping[str, Any]) -> Encoder:

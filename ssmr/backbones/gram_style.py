@@ -73,6 +73,7 @@ class GramTriangle(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         rows, columns = torch.triu_indices(channels, channels)
         self.register_buffer('index', rows * channels + columns, persistent=False)
         self.register_buffer('weight', torch.where(rows == columns, 1.0, 2.0**0.5), persistent=False)

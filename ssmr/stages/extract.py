@@ -51,7 +51,7 @@ def _extract(project: Project, view: str, folder: Path) -> dict[str, Any]:
     device = settings.get('device') or ('cuda' if torch.cuda.is_available() else 'cpu')
     encoder = ranks.everywhere(lambda: _encoder(project, view, device))
     layout = (folder, project.table.ids, encoder.dim, settings.get('shard_size', 1024))
-    writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, writer=ranks.rank()))
+    writer = ranks.first_then_others(lambda: FeatureBankWriter(*layout, ranks.rank(), encoder.steps))
     return fill_bank(project, view, encoder, device, writer)
 
 

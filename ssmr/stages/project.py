@@ -17,6 +17,7 @@ from mmengine.config import Config
 
 from ssmr.artifacts.files import sha256_file
 from ssmr.artifacts.store import ArtifactKey, ArtifactStore
+from ssmr.backbones.principal_gram import axes_file
 from ssmr.backbones.weights import resolve_weights
 from ssmr.config.fingerprint import code_version
 from ssmr.config.parts import NESTED
@@ -108,7 +109,10 @@ class Project:
         encoder = plain(self.cfg.encoders[view])
         spec = encoder.pop('weights', None)
         weights = None if spec is None else sha256_file(resolve_weights(spec, f'encoders.{view}.weights'))
-        return {'encoder': encoder, 'weights': weights, 'code': part_code(encoder, BACKBONES)}
+        found = {'encoder': encoder, 'weights': weights, 'code': part_code(encoder, BACKBONES)}
+        if 'axes' in encoder:
+            found['axes'] = sha256_file(axes_file(encoder.pop('axes'), f'encoders.{view}.axes'))
+        return found
 
     def bank_key(self, view: str) -> ArtifactKey:
         """The feature bank of a view; views with the same encoder share one bank."""

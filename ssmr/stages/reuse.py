@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ssmr.artifacts.arrays import read_array
-from ssmr.artifacts.feature_bank import CONTENT, CONTENTS, FEATURES, FeatureBank
+from ssmr.artifacts.feature_bank import CONTENT, CONTENTS, FeatureBank, read_features
 from ssmr.artifacts.files import read_json
 from ssmr.artifacts.store import MANIFEST, ArtifactKey
 from ssmr.datasets.image_table import ImageTable
@@ -97,7 +97,7 @@ def _candidates(root: Path, key: ArtifactKey) -> list[Path]:
 
 def _arrays(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Features [M, D] and contents [M, 32] of a bank."""
-    features = read_array(folder / FEATURES, np.float32, mapped=True)
+    features = read_features(folder)
     contents = read_array(folder / CONTENTS, np.uint8)
     if contents.shape != (len(features), CONTENT):
         raise ArtifactError(f'{folder / CONTENTS} has the shape {contents.shape}', f'remove {folder} and run it again')

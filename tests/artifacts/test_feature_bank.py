@@ -224,3 +224,34 @@ except ArtifactError as error:
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True).stdout
     assert out.startswith('no space left to write') and FEATURES in out
     assert [p.name for p in (tmp_path / 'features').iterdir() if p.is_dir()] == []
+
+
+class TestBytes:
+    steps = np.array([0.1, 1e-8, 3, 0.7, 2**-20], np.float32)
+    multiples = np.random.default_rng(1).integers(-127, 128, (N, D)).astype(np.int8)
+
+    def write(self, folder: Path) -> dict[str, int]:
+        for _ in range(2):  # the second time after a kill
+            writer = FeatureBankWriter(folder, NAMES, D, SHARD, steps=self.steps)
+            for shard in writer.pending[:3]:
+                rows = writer.shards[shard]
+                writer.write(shard, self.multiples[rows.start : rows.stop] * self.steps, {})
+        writer.finish()
+        return {'dim': D}
+
+    def test_multiples_of_steps_are_stored_in_a_byte_and_come_back_exactly(self, tmp_path: Path) -> None:
+        folder = ArtifactStore(tmp_path).get_or_build(key(), self.write)
+        np.testing.assert_array_equal(FeatureBank.open(folder).features, self.multiples * self.steps)
+        np.testing.assert_array_equal(np.load(folder / FEATURES), self.multiples)
+
+    @pytest.mark.parametrize('value', [0.25, 20.0])
+    def test_other_numbers_are_refused(self, tmp_path: Path, value: float) -> None:
+        writer = FeatureBankWriter(tmp_path, NAMES, D, SHARD, steps=self.steps)
+        with pytest.raises(ArtifactError, match='not multiples of the steps'):
+            writer.write(0, np.full((SHARD, D), value, np.float32), {})
+
+    def test_steps_of_another_length_are_found(self, tmp_path: Path) -> None:
+        folder = ArtifactStore(tmp_path).get_or_build(key(), self.write)
+        np.save(folder / 'steps.npy', self.steps[:-1])
+        with pytest.raises(ArtifactError):
+            FeatureBank.open(folder)

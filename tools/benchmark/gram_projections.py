@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 
 from ssmr.backbones.channel_statistics import channel_statistics
 from ssmr.backbones.gram_style import GramTriangle, SparseSketch
+from ssmr.backbones.principal_gram import PrincipalEntries, PrincipalTriangle
 
 
 @dataclass
@@ -104,10 +105,10 @@ def principal_entries_halves(fold: Fold, n: int) -> Tensor:
 
 
 def principal_entries_bytes(fold: Fold, n: int) -> Tensor:
-    """The same, rounded to int8 with a step of each entry's own: 1 / 127 of its largest among the fitted works."""
-    kept = largest(fold, n)
-    steps = (fold.fit[:, kept].abs().amax(dim=0) / 127).clamp_min(torch.finfo(torch.float32).tiny)
-    return (fold.full[:, kept] / steps).round().clamp(-127, 127) * steps
+    """PrincipalGram: the same in whole steps, a byte each."""
+    channels = fold.described.shape[1]
+    fitted = PrincipalEntries.fit(fold.triangles(fold.fitted), channels, min(n, fold.size))
+    return torch.cat([PrincipalTriangle(fitted)(part) for part in fold.described.split(32)]) * fitted.steps
 
 
 def largest(fold: Fold, n: int) -> Tensor:
@@ -129,5 +130,5 @@ WAYS = {
     'Gram of principal channels': (channel_axes, 4),
     'principal entries': (principal_entries, 4),
     'principal entries, float16': (principal_entries_halves, 2),
-    'principal entries, int8': (principal_entries_bytes, 1),
+    'principal entries, int8 (PrincipalGram)': (principal_entries_bytes, 1),
 }

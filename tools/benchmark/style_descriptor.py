@@ -1,7 +1,8 @@
 """Style descriptors: what they cost beside the forward pass, and how short they may be.
 
 Rows "style descriptor": the forward pass up to the maps against all of the encoder (GramStyle, ChannelStatistics) and
-against full Gram matrices, on noise, with random weights. The aim is at most 5 % of the forward pass for both. It is
+against full Gram matrices, on noise, with random weights. The aim is at most 5 % of the forward pass for each, and for
+PrincipalGram. It is
 judged by the seconds of the descriptors of ready maps, since a whole forward pass varies by more than that.
 
 Rows "style neighbours": inner products of all pairs of short descriptors against those of full matrices. Behind them
@@ -43,12 +44,12 @@ TIMED: dict[str, tuple[dict[str, Any], int]] = {
     'EfficientNet-Lite0': ({'type': 'EfficientNetLite', 'out_indices': (2, 3, 4)}, 1024),
 }  # fmt: skip
 PACKAGES = ['ssmr', 'torch', 'mmpretrain']
-#: Ways that get a row. What is fitted is of this benchmark: the package has GramStyle and ChannelStatistics.
+#: Ways that get a row.
 NEIGHBOURS = (
     'random projection of the triangle (GramStyle)',
     'principal entries',
     'principal entries, float16',
-    'principal entries, int8',
+    'principal entries, int8 (PrincipalGram)',
 )
 
 
@@ -58,6 +59,9 @@ def time_forward(name: str, args: argparse.Namespace) -> str:
     from peers.full_gram import cosines, full_gram
     from record import record
     from timing import in_turn
+
+    from ssmr.backbones.gram_style import GramTriangle
+    from ssmr.backbones.principal_gram import PrincipalEntries, PrincipalTriangle
 
     backbone, dim = TIMED[name]
     backbone = {**backbone, 'img_size': args.side} if 'Swin' in backbone['type'] else backbone
@@ -74,6 +78,8 @@ def time_forward(name: str, args: argparse.Namespace) -> str:
         torch.testing.assert_close(unprojected @ unprojected.T, expected, rtol=0, atol=TOLERANCE)
         assert (projected @ projected.T - expected).abs().max() <= 5 * (2 / dim) ** 0.5  # what SparseSketch promises
         gram_alone, channels_alone = deepcopy(gram), deepcopy(channels)
+        fitted = [PrincipalEntries.fit(GramTriangle(m.shape[1])(m), m.shape[1], dim) for m in maps]
+        principal = [PrincipalTriangle(layer) for layer in fitted]
         gram_alone.backbone = channels_alone.backbone = torch.nn.Identity()  # they take maps for images
         seconds = in_turn(
             {
@@ -83,6 +89,7 @@ def time_forward(name: str, args: argparse.Namespace) -> str:
                 'full Gram matrices': lambda: [full_gram(m) for m in gram.feature_maps(images)],
                 'GramStyle of ready maps': lambda: gram_alone(maps),
                 'ChannelStatistics of ready maps': lambda: channels_alone(maps),
+                'PrincipalGram of ready maps': lambda: [p(m) for p, m in zip(principal, maps, strict=True)],
             },
             args.runs,
         )
