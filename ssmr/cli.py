@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ssmr.errors import SsmrError
@@ -36,6 +37,21 @@ def run(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains when it flushes
         sys.exit(141)
     sys.exit(0)
+
+
+def new_file(text: str) -> Path:
+    """An argument that names a file to be written; a folder is refused before anything has been computed."""
+    path = Path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f'{text} is a folder; name a file in it')
+    return path
+
+
+def count(text: str) -> int:
+    """An argument that is a whole number, 0 or more."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number, 0 or more')
+    return int(text)
 
 
 def add_metric_options(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ssmr.cli import add_config_options, read_config, run
+from ssmr.cli import add_config_options, count, new_file, read_config, run
 
 
 def main() -> None:
@@ -13,9 +13,9 @@ def main() -> None:
     add_config_options(parser)
     parser.add_argument('checkpoint', help='best.pth of this config, or a published .safetensors')
     parser.add_argument('images', nargs='+', type=Path, help='pictures, and folders of them')
-    parser.add_argument('--out', type=Path, metavar='CSV', help='write predictions and references here')
+    parser.add_argument('--out', type=new_file, metavar='CSV', help='write predictions and references here')
     parser.add_argument('--batch-size', type=int, default=8, help='pictures encoded at once (default: 8)')
-    parser.add_argument('--top-references', type=int, default=3, metavar='N', help='shown for each (default: 3)')
+    parser.add_argument('--top-references', type=count, default=3, metavar='N', help='shown for each (default: 3)')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 (default: the GPU where there is one)')
     args = parser.parse_args()
     cfg = read_config(args)

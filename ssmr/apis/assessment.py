@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,8 @@ class Assessment:
     Attributes:
         image: The file, or "picture N" for one that came without.
         score: Predicted mean score, on the data set's scale.
-        references: As many as the graph has, the most similar first.
+        references: Those that its graph has, the most similar first; there may be none where ``graph.min_similarity``
+            is set.
     """
 
     image: str
@@ -45,13 +47,13 @@ class Assessment:
 
     @property
     def reference_mean(self) -> float:
-        """Mean label of the references."""
-        return float(np.mean([r.score for r in self.references]))
+        """Mean label of the references; NaN without any."""
+        return float(np.mean([r.score for r in self.references])) if self.references else math.nan
 
     @property
     def reference_sd(self) -> float:
-        """Standard deviation of the labels of the references: how far the evidence disagrees."""
-        return float(np.std([r.score for r in self.references]))
+        """Standard deviation of the labels of the references: how far the evidence disagrees; NaN without any."""
+        return float(np.std([r.score for r in self.references])) if self.references else math.nan
 
     def text(self, references: int) -> str:
         """The score in a line, and a line for each of the first references."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ class AestheticInferencer:
         groups, self._group_of = _groups_by_content(project)
         self._works = NewWorks(project.retriever, features, table.ids, pool, groups, self.device)
 
-    def __call__(self, images: Picture | Sequence[Picture], batch_size: int = 8) -> list[Assessment | ImageError]:
+    def __call__(self, images: Picture | Iterable[Picture], batch_size: int = 8) -> list[Assessment | ImageError]:
         """Assess pictures.
 
         A file that is, byte by byte, a work of the table finds neither itself nor what the table knows as its
@@ -76,11 +76,11 @@ class AestheticInferencer:
 
         Raises:
             ConfigError: The batch size is not positive.
-            DataError: There is no picture in a folder, or an array is none.
+            DataError: There is no picture in a folder, an array is none, or something else is given.
         """
         return list(self.iterate(images, batch_size))
 
-    def iterate(self, images: Picture | Sequence[Picture], batch_size: int = 8) -> Iterator[Assessment | ImageError]:
+    def iterate(self, images: Picture | Iterable[Picture], batch_size: int = 8) -> Iterator[Assessment | ImageError]:
         """As a call, but each is given as soon as its batch is done."""
         if batch_size < 1:
             raise ConfigError(f'batch_size is {batch_size}', 'give a whole number, 1 or more')
@@ -140,10 +140,12 @@ class AestheticInferencer:
         return torch.from_numpy(np.stack([[wanted.preprocess(p) for p in seen] for seen in shown])).to(self.device)
 
     def _references(self, rows: np.ndarray, similarities: np.ndarray) -> tuple[Reference, ...]:
-        table = self.project.table
+        """Those that the graph holds; others are masked in it."""
+        table, least = self.project.table, self.project.cfg.graph.get('min_similarity')
         return tuple(
             Reference(table.ids[row], table.root / table.files[row], float(similarity), float(table.scores[row]))
             for row, similarity in zip(rows, similarities, strict=True)
+            if least is None or similarity >= least
         )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,13 +45,14 @@ class Source:
             raise ImageError(f'{self.name} is broken: {error}', 'open it again from a whole file') from error
 
 
-def sources(images: Picture | Sequence[Picture]) -> list[Source]:
+def sources(images: Picture | Iterable[Picture]) -> list[Source]:
     """Everything that is to be assessed; folders by name, with all folders in them.
 
     Raises:
-        DataError: A folder holds no picture, or an array is none.
+        DataError: A folder holds no picture, an array is none, or there is something else.
     """
-    several = images if isinstance(images, (list, tuple)) else [images]
+    alone = isinstance(images, (str, os.PathLike, Image.Image, np.ndarray)) or not isinstance(images, Iterable)
+    several: Iterable[Any] = [images] if alone else images  # type: ignore[list-item, assignment]
     return [source for number, image in enumerate(several) for source in _sources(image, number)]
 
 
@@ -63,8 +65,10 @@ def _sources(image: Picture, number: int) -> Iterator[Source]:
                 f'picture {number} is an array of {image.dtype} {image.shape}', 'give [H, W, 3] uint8, red first'
             )
         yield Source(f'picture {number}', Image.fromarray(image))
-    else:
+    elif isinstance(image, (str, os.PathLike)):
         yield from _files(Path(image))
+    else:
+        raise DataError(f'picture {number} is {image!r}', 'give a file, a folder, a PIL image or an array [H, W, 3]')
 
 
 def _files(path: Path) -> Iterator[Source]:

@@ -18,6 +18,7 @@ from ssmr.config.load import load_config
 from ssmr.errors import ArtifactError, CheckpointError, ConfigError, DataError, ImageError, SsmrError
 from ssmr.stages import pipeline
 from ssmr.stages.evaluate import evaluate, predict
+from ssmr.stages.fit_style import fit_style
 from ssmr.stages.project import Project
 
 KINDS = {
@@ -32,6 +33,10 @@ KINDS = {
         "model = dict(reference_scores='residual')"
     ),
     'two node views': "graph = dict(view=['semantic', 'style'])\nmodel = dict(in_dim=88)",
+    'fitted style': (
+        "encoders = dict(style=dict(_delete_=True, type='PrincipalGram', axes='AXES', preprocess=dict(size=32),\n"
+        "                           backbone=dict(type='EfficientNetLite0', out_indices=[1])))"
+    ),
     'pictures': (
         "model = dict(_delete_=True, type='SingleImageAssessor', head=dict(type='ScoreHead'), norm_eval=True,\n"
         "             backbone=dict(type='EfficientNetLite0', out_indices=[2]), preprocess=dict(size=32))"
@@ -51,7 +56,10 @@ def trained(config: Path) -> tuple[Project, Path]:
 @pytest.mark.parametrize('kind', KINDS)
 def test_every_work_gets_the_score_and_the_references_of_the_stages(kind: str, tiny_config: Path, works: Path) -> None:
     config = tiny_config.with_name('kind.py')
-    config.write_text(f"_base_ = 'tiny.py'\n{KINDS[kind]}\n")
+    settings = KINDS[kind].replace('AXES', str(config.with_name('axes.safetensors')))
+    config.write_text(f"_base_ = 'tiny.py'\n{settings}\n")
+    if 'axes=' in settings:
+        fit_style(Project(load_config(str(config))), 'style', smaller=8, works=100)
     project, checkpoint = trained(config)
     banks, index = pipeline.references(project)
     expected = predict(project, banks, index, checkpoint, index.queries)
@@ -61,10 +69,12 @@ def test_every_work_gets_the_score_and_the_references_of_the_stages(kind: str, t
     for result, score, row, file in zip(found, expected, index.queries, files, strict=True):
         assert isinstance(result, Assessment) and result.image == str(file)
         assert result.score == pytest.approx(score, rel=1e-3, abs=1e-3)
-        assert [r.id for r in result.references] == ids[index.of(np.array([row]))[0, :k]].tolist()
-        scores = project.table.scores[index.of(np.array([row]))[0, :k]]
-        assert result.reference_mean == pytest.approx(scores.mean())
-        assert result.reference_sd == pytest.approx(scores.std())
+        near = index.similarities[index.queries.tolist().index(row), :k] >= project.cfg.graph.get('min_similarity', -1)
+        rows = index.of(np.array([row]))[0, :k][near]
+        assert [r.id for r in result.references] == ids[rows].tolist()
+        scores = project.table.scores[rows]
+        assert result.reference_mean == pytest.approx(scores.mean() if len(rows) else np.nan, nan_ok=True)
+        assert result.reference_sd == pytest.approx(scores.std() if len(rows) else np.nan, nan_ok=True)
         assert [r.score for r in result.references] == pytest.approx(scores)
         assert all(r.file.is_file() for r in result.references)
 
@@ -178,6 +188,23 @@ def test_input_that_holds_no_picture_is_an_error(ready: tuple[Path, Path, Path],
     for array in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(DataError, match=r'give \[H, W, 3\] uint8'):
             inferencer(array)
+    for other in (3, None, [b'bytes'], [['list']]):
+        with pytest.raises(DataError, match='picture 0 is'):
+            inferencer(other)  # type: ignore[arg-type]
+
+
+def test_pictures_may_come_from_a_generator(ready: tuple[Path, Path, Path]) -> None:
+    config, checkpoint, images = ready
+    files = [images / '004.png', images / '007.png']
+    inferencer = AestheticInferencer(config, checkpoint)
+    assert inferencer(file for file in files) == inferencer(files)
+
+
+@pytest.mark.parametrize('wrong', [['--out', '.'], ['--top-references', '-1'], ['--top-references', 'all']])
+def test_the_tool_refuses_wrong_options_at_once(wrong: list[str], repo: Path) -> None:
+    command = [sys.executable, str(repo / 'tools/predict.py'), 'none.py', 'none.pth', 'none.png', *wrong]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and wrong[0] in done.stderr
 
 
 def test_it_does_not_begin_with_the_features(tiny_config: Path, ready: tuple[Path, Path, Path]) -> None:

@@ -56,7 +56,7 @@ CASES = {
     'one_image': (
         '--works 80 --pictures 1 --side 64 --cfg-options encoders.semantic.backbone.arch=tiny model.in_dim=768 '
         'encoders.style.dim=64 model.reasoner.depth=1',
-        {'one image': {'mmpretrain, one view, no score'}},
+        {'one image': {'forward alone', 'mmpretrain, one view, no score'}},
     ),
     'style_descriptor': (
         '--sample 1 --side 64 --works 12 --smaller 60 --runs 1',

@@ -73,17 +73,17 @@ class TestProjections:
             assert vectors.shape[1] <= n or way is projections.statistics_of_channels, name
 
     def test_bytes_are_whole_steps_and_close(self) -> None:
+        """Six entries: all that three mixed channels fill. Axes beyond these, and the axes' signs, are arbitrary."""
         projections = load('gram_projections')
         fold = projections.Fold(maps(9, 1), maps(8, 2))
-        kept = projections.largest(fold, 10)
-        steps = fold.fit[:, kept].abs().amax(dim=0) / 127
-        rounded, exact = projections.principal_entries_bytes(fold, 10), projections.principal_entries(fold, 10)
+        steps = fold.fit[:, projections.largest(fold, 6)].abs().amax(dim=0) / 127
+        rounded, exact = projections.principal_entries_bytes(fold, 6), projections.principal_entries(fold, 6)
         counts = rounded / steps
         np.testing.assert_allclose(counts, counts.round(), atol=1e-3)
         assert counts.abs().max() < 127.01
         inside = exact.abs() <= 127 * steps
         assert inside.float().mean() > 0.5
-        assert ((rounded - exact).abs() <= 0.501 * steps)[inside].all()
+        assert ((rounded.abs() - exact.abs()).abs() <= 0.51 * steps)[inside].all()
 
 
 @pytest.mark.usefixtures('tools')

@@ -6,14 +6,15 @@ work must be done, too. There the sum of the two is the limit, which is the work
 what is judged (aim: 0.9 of it), and the two are in the table. Both are timed the way that was fastest here: threads
 with batches of four. All ways have the encoder built and write their vectors to a file.
 
-"extraction, flat" runs many tiny pictures through a tiny encoder and compares the last tenth with the first: the aims
-are at most a tenth more time, and at most a twentieth more memory. The first shard is left out: it is what memory and
-caches grow in.
+"extraction, flat" runs many tiny pictures through a tiny encoder in 100 shards and compares the median shard of the
+last tenth with that of the first: the aims are at most a tenth more time, and at most a twentieth more memory. The very
+first shard is left out: it is what memory and caches grow in.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -148,16 +149,17 @@ def flat(root: Path, works: int) -> None:
         fill_bank(table, 'semantic', encoder, 'cpu', writer)
         assert (Path(folder) / FEATURES).is_file() and len(marks) == len(writer.shards)
     tenth = max(1, len(marks) // 10)
-    first = marks[tenth][0] - marks[0][0]
-    last = marks[-1][0] - marks[-1 - tenth][0]
+    times = [after - before for (before, _), (after, _) in itertools.pairwise(marks)]
+    first, last = times[:tenth], times[-tenth:]
     memory = [max(size for _, size in part) / 2**20 for part in (marks[1 : 1 + tenth], marks[-tenth:])]
     work = (
-        f'{works} pictures of 48 px, the stem of EfficientNet-Lite0 at 32 px, {torch.get_num_threads()} threads; '
-        f'{memory[0]:.0f} MiB in the first tenth, {memory[1]:.0f} MiB in the last'
+        f'{works} pictures of 48 px, the stem of EfficientNet-Lite0 at 32 px, {torch.get_num_threads()} threads; times '
+        f'of a shard of {shard}; {memory[0]:.0f} MiB in the first tenth, {memory[1]:.0f} MiB in the last'
     )
-    met = last <= AIM_TIME * first and memory[1] <= AIM_MEMORY * memory[0]
+    as_fast = statistics.median(last) <= AIM_TIME * statistics.median(first)
+    met = as_fast and memory[1] <= AIM_MEMORY * memory[0]
     print(HEADER)
-    print(record('extraction, flat', work, [last], {'first tenth': [first]}, None, True, met, PACKAGES))
+    print(record('extraction, flat', work, last, {'first tenth': first}, None, True, met, PACKAGES))
 
 
 def resident() -> int:
