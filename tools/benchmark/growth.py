@@ -85,7 +85,6 @@ def search(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         shards, found['shards'] = cost(lambda: sharded_search(queries, pool, args.k, args.shards))
         assert (shards == exact).all(), 'the shards found others'
         settings = (args.k, args.index, args.nprobe, 64, None)
-        _, found['build'] = cost(lambda: search_index(queries[:1], pool, *settings))
         near, found['build and search'] = cost(lambda: search_index(queries, pool, *settings))
         found['build and search']['recall'] = np.mean([np.isin(a, b).mean() for a, b in zip(exact, near, strict=True)])
     return found
@@ -150,15 +149,14 @@ def report_search(args: argparse.Namespace) -> None:
         known.append((size, seconds))
         peers = {}
         if size == max(args.sizes):
-            build, both = middle(runs, 'build', 'seconds'), middle(runs, 'build and search', 'seconds')
+            both = middle(runs, 'build and search', 'seconds')
             recall, added = (middle(runs, 'build and search', field) for field in ('recall', 'megabytes'))
             shards = f'{args.shards} shards'
             peers = {shards: [r['shards']['seconds'] for r in runs]}
             peers[args.index] = [r['build and search']['seconds'] for r in runs]
             said += (
                 f'; {shards}: equal, {middle(runs, "shards", "megabytes"):.0f} MB; {args.index}, nprobe {args.nprobe}: '
-                f'{build:.1f} s for building and {both - build:.2f} s for searching, recall@{args.k} {recall:.3f}, '
-                f'{added:.0f} MB'
+                f'{both:.1f} s for building and searching, recall@{args.k} {recall:.3f}, {added:.0f} MB'
             )
         work = f'top-{args.k} of {args.queries:,} queries in {size:,} works x {args.dim}, synthetic; {said}'
         exact = [r['exact']['seconds'] for r in runs]
