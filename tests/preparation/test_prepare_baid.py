@@ -220,7 +220,9 @@ class TestRefusals:
 def start(small: Baid, root: Path) -> subprocess.Popen[str]:
     """The preparation in a process of its own, slow enough to be stopped."""
     code = (
-        'import sys\nfrom pathlib import Path\nfrom ssmr.cli import run\nfrom ssmr.preparation import baid\n'
+        # a shell's background job ignores Ctrl-C, and so would everything it starts: the tests, and this process
+        'import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n'
+        'from pathlib import Path\nfrom ssmr.cli import run\nfrom ssmr.preparation import baid\n'
         'from ssmr.preparation.outcome import Options\n'
         f'baid.SOURCE = {small.authors!r}\n'
         f'run(lambda: print(baid.prepare(Path({str(root)!r}), Options(connections=4, rate=1e4, workers=2)).present))'
